@@ -1,0 +1,1 @@
+"""Floor 3: pure functions of snapshots. Never asks a clock, never touches the kernel."""

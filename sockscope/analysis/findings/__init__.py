@@ -1,0 +1,1 @@
+"""One file a rule: each a pure function of memory and observation."""

@@ -54,7 +54,7 @@ class Source(Protocol):
         ...
 
     def open_detail(self) -> DetailReader:
-        """A fresh reader of details."""
+        """Open a fresh reader of details."""
         ...
 
     def close(self) -> None:

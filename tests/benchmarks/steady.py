@@ -1,0 +1,71 @@
+"""Steady refreshes in one process: dump, owners, changes. Prints one JSON line: medians, rows, memory, accuracy.
+
+`python steady.py --times 10 --interval 1`; a wrong owner is a holder whose fd, read again at once, is another socket
+and was that before the snapshot ended too; a missed one a socket with an inode and no holder while all was readable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+
+from sockscope.analysis.changes import compare
+from sockscope.collect.sources import open_source
+from sockscope.model.snapshot import Scope, Snapshot
+
+
+def count_wrong(snapshot: Snapshot) -> tuple[int, int]:
+    """Holders that point at another socket now, and sockets without a holder that have an inode."""
+    wrong = 0
+    for inode, holders in snapshot.holders.items():
+        for holder in holders:
+            try:
+                target = os.readlink(f"/proc/{holder.pid}/fd/{holder.fd}")
+            except OSError:
+                continue  # closed meanwhile: no proof of a wrong owner
+            wrong += target != f"socket:[{inode}]"
+    missed = sum(1 for row in snapshot.sockets.values() if row.inode and row.inode not in snapshot.holders)
+    return wrong, missed
+
+
+def main(argv: Sequence[str]) -> int:
+    """Refresh, time, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--interval", type=float, default=0.3)
+    parser.add_argument("--check", action="store_true", help="count wrong and missed owners")
+    chosen = parser.parse_args(argv)
+    source = open_source(None)
+    scope = Scope(protocols=frozenset({"tcp"}))
+    previous = source.snapshot(scope)
+    taken: list[float] = []
+    wrong = missed = 0
+    for number in range(chosen.times + 3):
+        time.sleep(chosen.interval)
+        start = time.perf_counter()
+        current = source.snapshot(scope)
+        compare(previous, current)
+        if number >= 3:  # the first ones warm the caches
+            taken.append((time.perf_counter() - start) * 1e3)
+        previous = current
+        if chosen.check:
+            now_wrong, now_missed = count_wrong(current)
+            wrong, missed = wrong + now_wrong, missed + now_missed
+    source.close()
+    result = {
+        "median_ms": statistics.median(taken), "worst_ms": max(taken), "rows": len(previous.sockets),
+        "max_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "sources": dict(previous.sources), "wrong": wrong, "missed": missed,
+    }
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -79,6 +79,8 @@ class TcpInfo(Struct, frozen=True, gc=False):
     snd_wnd: int | None = None
     rcv_wnd: int | None = None
     congestion: str | None = None
+    receive_queued: int | None = None  # idiag_rqueue of the same reply: only then is bytes_received - rq untorn
+    send_queued: int | None = None  # idiag_wqueue of the same reply
 
 
 class Marks(Struct, frozen=True, gc=False):

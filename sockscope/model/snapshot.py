@@ -59,6 +59,7 @@ class Snapshot(Struct, frozen=True):
     threads: tuple[Thread, ...] | None = None
     counters: tuple[Counters, ...] = ()
     interfaces: Mapping[int, str] = {}  # ifindex -> name
+    changes: Changes | None = None  # against the snapshot of `sequence - 1`; None where nobody worked it out
 
     def holders_of(self, socket: Socket) -> tuple[Holder, ...]:
         """Who has it open, as far as we could see."""

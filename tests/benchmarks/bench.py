@@ -37,7 +37,7 @@ TARGETS: dict[str, dict[int, float]] = {
 def loaded(sockets: int, churn: float = 0.0) -> Iterator[dict[str, Any]]:
     """The load, standing; ended on the way out."""
     processes = 20 if sockets <= 10_000 else 100
-    command = [sys.executable, HERE / "load.py", "--sockets", str(sockets), "--processes", str(processes)]
+    command = [sys.executable, str(HERE / "load.py"), "--sockets", str(sockets), "--processes", str(processes)]
     with subprocess.Popen([*command, "--churn", str(churn)], stdin=-1, stdout=-1, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -47,7 +47,7 @@ def loaded(sockets: int, churn: float = 0.0) -> Iterator[dict[str, Any]]:
 
 def run_steady(*arguments: str) -> dict[str, Any]:
     """One run of steady.py, its figures."""
-    command = [sys.executable, HERE / "steady.py", *arguments]
+    command = [sys.executable, str(HERE / "steady.py"), *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout))
 

@@ -1,4 +1,4 @@
-"""The last minutes of every row that changed, in arrays, within a fixed number of bytes.
+"""The last minutes of every row that was not at rest, in arrays, within a fixed number of bytes.
 
 A tick holds the keys of the rows that changed in one look and five numbers for each. Ticks are immutable and shared
 by the memories that follow each other, so the screen may read one while the feed makes the next.
@@ -61,8 +61,9 @@ class History(Struct, frozen=True):
 def record(
     history: History, at_s: float, changed: Iterable[SocketKey], sockets: Mapping[SocketKey, Socket]
 ) -> History:
-    """The history with one more look. A look with more changes than fit at all keeps its first ones."""
-    keys, numbers = [], array("q")
+    """Add one look. A look with more changes than fit at all keeps its first ones."""
+    keys: list[SocketKey] = []
+    numbers = array("q")
     most = LIMIT_BYTES // ENTRY_BYTES - 2
     for key in changed:
         socket = sockets.get(key)
@@ -88,7 +89,7 @@ def record(
 
 
 def samples_of(history: History, key: SocketKey, from_s: float) -> tuple[Sample, ...]:
-    """The looks at which this row had changed, from `from_s` on, and the last one before it; oldest first."""
+    """List the looks at which this row had changed, from `from_s` on, and the last one before it; oldest first."""
     found: list[Sample] = []
     for tick in reversed(history.ticks):
         if key not in tick.keys:
@@ -102,6 +103,6 @@ def samples_of(history: History, key: SocketKey, from_s: float) -> tuple[Sample,
 
 
 def falls_of(history: History, key: SocketKey, from_s: float) -> int:
-    """How often the receive queue was seen to fall since then: proofs that somebody read."""
+    """Count how often the receive queue was seen to fall since then: proofs that somebody read."""
     samples = samples_of(history, key, from_s)
     return sum(new.receive_queued < old.receive_queued for old, new in pairwise(samples))

@@ -13,7 +13,7 @@ FACETS = ("tcp", "marks", "waiters", "watches", "nonblocking", "timer_expires_s"
 class TcpProgress(Struct, frozen=True):
     """The last two readings of a socket's tcp_info, and since when its two byte counts stand still.
 
-    `consumed` is bytes_received − rq: what the application has taken. `*_reads` is how many readings showed the
+    `consumed` is bytes_received - rq: what the application has taken. `*_reads` is how many readings showed the
     value; a time of standing still is only as good as they are.
     """
 
@@ -117,7 +117,7 @@ def _fold_thread(seen: ThreadProgress | None, thread: Thread, at_s: float) -> Th
 
 
 def merge(old: SocketDetail | None, new: SocketDetail) -> SocketDetail:
-    """The newest reading of each facet; a failed reading keeps the last value of the facet only if it has none."""
+    """Keep the newest reading of each facet: what was not asked this time keeps its last one, with its age."""
     if old is None:
         return new
     facets = {name: getattr(new, name) or getattr(old, name) for name in FACETS}

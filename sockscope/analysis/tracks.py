@@ -39,6 +39,7 @@ class Track(Struct, frozen=True, gc=False):
     probe_sample: int = 0
     retransmit_since_s: float | None = None  # timer 1 with two or more retransmits since
     unaccepted_since_s: float | None = None  # no inode though established: in the accept queue since
+    head_since_s: float | None = None  # unix listeners: the same client has been first in the queue since
     drops: tuple[tuple[int, int], ...] = ()  # (sample, rise of the drop counter), newest last
 
 
@@ -66,7 +67,7 @@ def has_track(socket: Socket) -> bool:
 
 
 def fold(track: Track | None, before: Socket | None, now: Socket, moment: Moment) -> Track:
-    """The track of `now`, given the row of the look before and what was remembered of it."""
+    """Make the track of `now`, given the row of the look before and what was remembered of it."""
     at_s, sample = moment.at_s, moment.sample
     known = before is not None or moment.had_before  # whether its state an interval ago is known
     if track is None:
@@ -92,6 +93,7 @@ def fold(track: Track | None, before: Socket | None, now: Socket, moment: Moment
         probe_sample=(sample if track.probe_since_s is None else track.probe_sample) if probing else 0,
         retransmit_since_s=_since(track.retransmit_since_s, at_s) if resending else None,
         unaccepted_since_s=_since(track.unaccepted_since_s, at_s) if waiting else None,
+        head_since_s=_head(track.head_since_s, before, now, at_s),
         drops=_drops(track.drops, before, now, sample),
     )
 
@@ -105,11 +107,20 @@ def _since(since_s: float | None, at_s: float) -> float:
     return at_s if since_s is None else since_s
 
 
+def _head(since_s: float | None, before: Socket | None, now: Socket, at_s: float) -> float | None:
+    """Tell since when the client at the head of a unix accept queue, which is first in first out, is the same."""
+    if not now.waiting_clients:
+        return None
+    if before is None or not before.waiting_clients or before.waiting_clients[0] != now.waiting_clients[0]:
+        return at_s
+    return _since(since_s, at_s)
+
+
 def _queue(
     since_s: float | None, since_sample: int, *, whole: bool, before: int | None, now: int | None, moment: Moment,
     known: bool,
 ) -> tuple[float | None, int, bool]:
-    """A fall proves progress and begins anew; equal or grown proves nothing and leaves the beginning where it was."""
+    """Begin anew at a fall, which proves progress; equal or grown proves nothing and changes nothing."""
     if not now:
         return None, 0, False
     if since_s is None or (before is not None and now < before):
@@ -120,7 +131,7 @@ def _queue(
 def _drops(
     kept: tuple[tuple[int, int], ...], before: Socket | None, now: Socket, sample: int
 ) -> tuple[tuple[int, int], ...]:
-    """The rises of sk_drops in the last DROPS_KEPT samples."""
+    """Keep the rises of sk_drops in the last DROPS_KEPT samples."""
     old, new = before.drop_count if before else None, now.drop_count
     if old is not None and new is not None and new > old:
         kept = (*kept, (sample, new - old))

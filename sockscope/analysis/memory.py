@@ -1,0 +1,282 @@
+"""What needs time to be seen: one fold over snapshots and details, bounded, immutable (design.md section 1).
+
+`remember()` is deterministic and asks no clock: time is the snapshot's `monotonic_s` and a reading's `read_at_s`.
+Its cost follows the rows that changed and the rows that are not at rest. Every memory shares what did not change
+with the one before, so a screen may read one while the feed makes the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias, TypeVar
+
+from msgspec import Struct, structs
+
+from sockscope.analysis import history, progress, tracks
+from sockscope.analysis.history import History
+from sockscope.analysis.progress import ProcessProgress, TcpProgress
+from sockscope.analysis.tracks import Moment, Track
+from sockscope.model.detail import ProcessDetail, SocketDetail
+from sockscope.model.process import Process
+from sockscope.model.snapshot import Changes, Counters, Snapshot
+from sockscope.model.socket import Socket, SocketKey
+
+Port: TypeAlias = tuple[int, int]  # (netns, local port) of TCP listeners
+K = TypeVar("K")
+V = TypeVar("V")
+
+COUNTER_SAMPLES = 11  # ten differences: the widest window of findings.md section 3
+DETAILS_KEPT = 1024  # sockets whose last details are kept; the feed reads at most 256 a refresh
+PROCESS_KEPT_S = 60.0
+MUTE_S = 600.0  # a disproof mutes a rule for that process so long
+DISPROOF_S = 10.0  # a read without a new arrival disproves "lost" only when it had waited this long
+
+
+class Accepts(Struct, frozen=True, gc=False):
+    """Connections seen to be accepted on a port: the last time, its sample, and how many since watching began."""
+
+    at_s: float
+    sample: int
+    count: int
+
+
+class FdTrend(Struct, frozen=True, gc=False):
+    """A process's open fds: since when they have not fallen, from how many, to how many."""
+
+    start_ticks: int | None
+    since_s: float
+    first: int
+    last: int
+
+
+class CountersAt(Struct, frozen=True):
+    """All namespaces' counters at one sample."""
+
+    at_s: float
+    sample: int
+    counters: tuple[Counters, ...]
+
+
+class Memory(Struct, frozen=True):
+    """Everything remembered. `sample` numbers the looks folded in, from 1; `first_s` is the first one's time."""
+
+    snapshot: Snapshot | None = None
+    sample: int = 0
+    first_s: float = 0.0
+    tracks: Mapping[SocketKey, Track] = {}
+    tcp: Mapping[SocketKey, TcpProgress] = {}
+    details: Mapping[SocketKey, SocketDetail] = {}
+    processes: Mapping[tuple[int, int | None], ProcessProgress] = {}
+    process_details: Mapping[tuple[int, int | None], ProcessDetail] = {}
+    fd_trends: Mapping[int, FdTrend] = {}
+    listeners: Mapping[Port, tuple[SocketKey, ...]] = {}
+    accepts: Mapping[Port, Accepts] = {}
+    waiting: Mapping[Port, tuple[float, bool]] = {}  # oldest connection not accepted: since, and whether that is exact
+    counters: tuple[CountersAt, ...] = ()
+    history: History = History()
+    mutes: Mapping[tuple[str, int], float] = {}
+
+    @property
+    def now_s(self) -> float:
+        """The time of the last look."""
+        return self.snapshot.monotonic_s if self.snapshot is not None else 0.0
+
+    def process(self, process: Process | None) -> ProcessProgress | None:
+        """Look up what is known of its threads."""
+        return None if process is None else self.processes.get(process.key)
+
+    def is_muted(self, rule: str, pid: int) -> bool:
+        """Whether a disproof has muted the rule for this process."""
+        return self.mutes.get((rule, pid), -1.0) > self.now_s
+
+
+EMPTY = Memory()
+
+
+def remember(memory: Memory, snapshot: Snapshot, details: Iterable[SocketDetail | ProcessDetail] = ()) -> Memory:
+    """Fold in one more look and the details read since the last one. another boot or host starts anew."""
+    before = memory.snapshot
+    if before is not None and (before.boot_id, before.host) != (snapshot.boot_id, snapshot.host):
+        memory, before = EMPTY, None
+    at_s, sample = snapshot.monotonic_s, memory.sample + 1
+    changes = difference(before, snapshot)
+    moment = Moment(at_s, sample, had_before=before is not None)
+    kept = _fold_tracks(memory.tracks, before, snapshot, changes, moment)
+    restless = (key for key in (*changes.new, *changes.changed) if key in kept or key in memory.tracks)
+    memory = structs.replace(
+        memory, snapshot=snapshot, sample=sample, first_s=memory.first_s if before is not None else at_s,
+        tracks=kept, history=history.record(memory.history, at_s, restless, snapshot.sockets),
+        listeners=_fold_listeners(memory.listeners, before, snapshot, changes),
+        fd_trends=_fold_fds(memory.fd_trends, before, snapshot),
+        counters=(*memory.counters, CountersAt(at_s, sample, snapshot.counters))[-COUNTER_SAMPLES:],
+    )
+    memory = structs.replace(
+        memory, accepts=_fold_accepts(memory, before, changes), waiting=_oldest_waiting(memory.tracks, snapshot),
+    )
+    return _forget(_fold_details(memory, details), changes.gone)
+
+
+def difference(before: Snapshot | None, now: Snapshot) -> Changes:
+    """Tell what changed: as the source worked it out, else by comparing identities (unchanged rows are shared)."""
+    if before is None:
+        return Changes(frozenset(now.sockets), frozenset(), frozenset())
+    if now.changes is not None and now.sequence == before.sequence + 1:
+        return now.changes
+    old, new = before.sockets, now.sockets
+    differing = [key for key, socket in new.items() if old.get(key) is not socket]
+    born = frozenset(key for key in differing if key not in old)
+    gone = frozenset(old.keys() - new.keys()) if len(old) + len(born) != len(new) else frozenset[SocketKey]()
+    return Changes(born, frozenset(key for key in differing if key in old and old[key] != new[key]), gone)
+
+
+def _fold_tracks(
+    kept: Mapping[SocketKey, Track], before: Snapshot | None, now: Snapshot, changes: Changes, moment: Moment
+) -> Mapping[SocketKey, Track]:
+    folded = dict(kept)
+    old: Mapping[SocketKey, Socket] = before.sockets if before is not None else {}
+    for key in changes.gone:
+        folded.pop(key, None)
+    for key in (*changes.new, *changes.changed):
+        socket = now.sockets.get(key)
+        if socket is not None and tracks.has_track(socket):
+            folded[key] = tracks.fold(folded.get(key), old.get(key), socket, moment)
+        else:
+            folded.pop(key, None)
+    return folded
+
+
+def _fold_listeners(
+    kept: Mapping[Port, tuple[SocketKey, ...]], before: Snapshot | None, now: Snapshot, changes: Changes
+) -> Mapping[Port, tuple[SocketKey, ...]]:
+    """TCP listeners by port; several under SO_REUSEPORT or on several addresses."""
+    folded = dict(kept)
+    for key in changes.gone | changes.changed:
+        socket = before.sockets.get(key) if before is not None else None
+        if socket is not None and _listens(socket):
+            port = (socket.netns, socket.local.port or 0)
+            folded[port] = tuple(other for other in folded.get(port, ()) if other != key)
+            if not folded[port]:
+                del folded[port]
+    for key in sorted(changes.new | changes.changed, key=repr) if before is not None else now.sockets:
+        socket = now.sockets.get(key)
+        if socket is not None and _listens(socket):
+            port = (socket.netns, socket.local.port or 0)
+            folded[port] = (*folded.get(port, ()), key)
+    return folded
+
+
+def _listens(socket: Socket) -> bool:
+    return socket.state == "LISTEN" and socket.is_inet and bool(socket.local.port)
+
+
+def _fold_accepts(memory: Memory, before: Snapshot | None, changes: Changes) -> Mapping[Port, Accepts]:
+    """Count accepts: a cookie seen before with inode 0 now has an inode, or one never seen has one already."""
+    snapshot = memory.snapshot
+    if before is None or snapshot is None or not memory.listeners:
+        return memory.accepts
+    counted: dict[Port, int] = {}
+    for key in (*changes.new, *changes.changed):
+        socket = snapshot.sockets.get(key)
+        if socket is None or not socket.inode or socket.protocol != "tcp" or socket.state == "LISTEN":
+            continue
+        old = before.sockets.get(key)
+        port = (socket.netns, socket.local.port or 0)
+        if (old is None or not old.inode) and port in memory.listeners:
+            counted[port] = counted.get(port, 0) + 1
+    if not counted:
+        return memory.accepts
+    folded = {port: seen for port, seen in memory.accepts.items() if port in memory.listeners}
+    for port, count in counted.items():
+        earlier = folded[port].count if port in folded else 0
+        folded[port] = Accepts(snapshot.monotonic_s, memory.sample, earlier + count)
+    return folded
+
+
+def _oldest_waiting(kept: Mapping[SocketKey, Track], snapshot: Snapshot) -> Mapping[Port, tuple[float, bool]]:
+    """Find each port's oldest connection without an inode: the accept queue is first in, first out."""
+    oldest: dict[Port, tuple[float, bool]] = {}
+    for key, track in kept.items():
+        since_s = track.unaccepted_since_s
+        if since_s is None:
+            continue
+        socket = snapshot.sockets[key]
+        port = (socket.netns, socket.local.port or 0)
+        if port not in oldest or since_s < oldest[port][0]:
+            oldest[port] = (since_s, track.whole)
+    return oldest
+
+
+def _fold_fds(kept: Mapping[int, FdTrend], before: Snapshot | None, now: Snapshot) -> Mapping[int, FdTrend]:
+    if before is not None and before.processes is now.processes:
+        return kept
+    folded: dict[int, FdTrend] = {}
+    for pid, process in now.processes.items():
+        count, trend = process.fd_count, kept.get(pid)
+        if count is None:
+            continue
+        if trend is None or trend.start_ticks != process.start_ticks or count < trend.last:
+            folded[pid] = FdTrend(process.start_ticks, now.monotonic_s, count, count)
+        else:
+            folded[pid] = trend if count == trend.last else structs.replace(trend, last=count)
+    return folded
+
+
+def _fold_details(memory: Memory, details: Iterable[SocketDetail | ProcessDetail]) -> Memory:
+    snapshot = memory.snapshot
+    tcp, kept, processes = dict(memory.tcp), dict(memory.details), dict(memory.processes)
+    process_details, mutes = dict(memory.process_details), dict(memory.mutes)
+    for detail in details:
+        if isinstance(detail, ProcessDetail):
+            process_details[detail.key] = _merge_process(process_details.get(detail.key), detail)
+            if detail.threads is not None:
+                seen = progress.fold_threads(processes.get(detail.key), detail.threads)
+                if seen is not None:
+                    processes[detail.key] = seen
+            continue
+        kept[detail.key] = progress.merge(kept.pop(detail.key, None), detail)
+        socket = snapshot.sockets.get(detail.key) if snapshot is not None else None
+        if detail.tcp is None or snapshot is None or socket is None:
+            continue
+        earlier = tcp.pop(detail.key, None)
+        now = progress.fold_tcp(earlier, detail.tcp, socket.receive_queued)
+        if now is not None:
+            tcp[detail.key] = now
+        if earlier is not None and now is not None and _disproves(earlier, now):
+            mutes.update({("edge-missed", holder.pid): now.at_s + MUTE_S for holder in snapshot.holders_of(socket)})
+    return structs.replace(memory, tcp=tcp, details=kept, processes=processes, process_details=process_details,
+                           mutes=mutes)
+
+
+def _merge_process(old: ProcessDetail | None, new: ProcessDetail) -> ProcessDetail:
+    if old is None:
+        return new
+    return ProcessDetail(new.key, new.process or old.process, new.fds or old.fds, new.threads or old.threads,
+                         new.watches or old.watches)
+
+
+def _disproves(earlier: TcpProgress, now: TcpProgress) -> bool:
+    """Read after a long wait though nothing had arrived to wake it: the data was not forgotten, only left."""
+    if earlier.consumed is None or now.consumed is None or now.consumed <= earlier.consumed:
+        return False
+    return not now.arrived and earlier.consumed_flat_s() >= DISPROOF_S
+
+
+def _forget(memory: Memory, gone: frozenset[SocketKey]) -> Memory:
+    """Without the details of sockets that are gone, the oldest above the limit, and mutes that ended."""
+    now_s = memory.now_s
+    recent = {key: seen for key, seen in memory.processes.items() if now_s - seen.at_s <= PROCESS_KEPT_S}
+    process_details = memory.process_details
+    if len(process_details) > DETAILS_KEPT:
+        process_details = dict(list(process_details.items())[-DETAILS_KEPT:])
+    return structs.replace(
+        memory, tcp=_newest(memory.tcp, gone), details=_newest(memory.details, gone), processes=recent,
+        process_details=process_details,
+        mutes={rule: until_s for rule, until_s in memory.mutes.items() if until_s > now_s},
+    )
+
+
+def _newest(kept: Mapping[K, V], gone: frozenset[K]) -> Mapping[K, V]:
+    """Drop what is gone, then the oldest: insertion order is reading order: a key that is read again is put in anew."""
+    left = {key: value for key, value in kept.items() if key not in gone}
+    over = len(left) - DETAILS_KEPT
+    return dict(list(left.items())[over:]) if over > 0 else left

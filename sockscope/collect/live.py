@@ -1,0 +1,163 @@
+"""The live source: this machine's tables, owners, counters, as one immutable Snapshot after the other."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from socket import gethostname, if_nameindex
+from typing import TYPE_CHECKING
+
+from sockscope.collect.owners import OwnerMap
+from sockscope.collect.tables import Tables
+from sockscope.collect.unlisted import Unlisted
+from sockscope.kernel.netlink import Netlink
+from sockscope.kernel.proc_net import read_counters
+from sockscope.model.gap import Gap
+from sockscope.model.process import Fd
+from sockscope.model.snapshot import Counters, Scope, Snapshot
+from sockscope.model.socket import Socket, SocketKey
+from sockscope.model.source import About
+
+if TYPE_CHECKING:
+    from sockscope.collect.owners import OwnerState
+    from sockscope.model.source import DetailReader
+
+FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "process", "fds", "threads"})
+
+
+class LiveSource:
+    """Implements model.source.Source for Linux with procfs.
+
+    `open_channel` None reads /proc/net only (`--source proc`). `probe` False promises that no fd is ever borrowed.
+    """
+
+    def __init__(self, open_channel: Callable[[], Netlink] | None = Netlink, *, probe: bool = True) -> None:
+        self._probe = probe
+        self._netns = os.stat("/proc/self/ns/net").st_ino
+        self._kernel = os.uname().release
+        self._about = About("live", gethostname(), _boot_id(), FACETS)
+        self._tables = Tables(self._netns, open_channel)
+        self._owners = OwnerMap()
+        self._unlisted = Unlisted()
+        self._sockets: Mapping[SocketKey, Socket] = {}
+        self._extra: dict[SocketKey, Socket] = {}
+        self._sequence = 0
+
+    @property
+    def about(self) -> About:
+        """What this source is."""
+        return self._about
+
+    @property
+    def rows_decoded(self) -> int:
+        """Rows decoded since the start: tests count them."""
+        return self._tables.rows_decoded
+
+    def snapshot(self, scope: Scope) -> Snapshot:
+        """One look at everything in scope. Takes no socket's lock. What could not be read is in `gaps`."""
+        was_collecting = gc.isenabled()
+        gc.disable()  # 100,000 fresh tuples would start forty collections that can find nothing
+        try:
+            return self._snapshot(scope)
+        finally:
+            if was_collecting:
+                gc.enable()
+
+    def open_detail(self) -> DetailReader:
+        """A fresh reader of details, with its own fds."""
+        from sockscope.collect.detail import LiveDetailReader  # noqa: PLC0415 (the one-shot path never needs it)
+
+        return LiveDetailReader(self._probe)
+
+    def close(self) -> None:
+        """Give sockets and owner map back; from any thread, more than once."""
+        self._tables.close()
+        self._owners.close()
+
+    def _snapshot(self, scope: Scope) -> Snapshot:
+        begun, taken_at = time.monotonic(), time.time()
+        self._sequence += 1
+        tables = self._tables
+        tables.read(scope)
+        owners = self._owners.refresh(tables.inodes.keys(), scope.pids)
+        extra, gaps = self._read_unlisted(owners, scope)
+        sockets = self._assemble(extra)
+        fds, fd_gaps = _read_fds(scope)
+        counters, counter_gaps = self._read_counters()
+        return Snapshot(
+            self._sequence, begun, taken_at, time.monotonic() - begun, self._about.host, self._kernel,
+            self._about.boot_id, self._netns, {**tables.sources, "owners": owners.source},
+            (*tables.gaps, *owners.gaps, *gaps, *fd_gaps, *counter_gaps), sockets, owners.holders, owners.processes,
+            owners.hidden_processes, owners.scanned_all, fds, None, counters, dict(if_nameindex()),
+        )
+
+    def _read_unlisted(self, owners: OwnerState, scope: Scope) -> tuple[dict[SocketKey, Socket], tuple[Gap, ...]]:
+        if scope.ports is not None:
+            return {}, ()
+        tables = self._tables
+        found, gaps = self._unlisted.find(owners.holders, tables.inodes, self._netns, scope.protocols)
+        if self._sequence == 1 and found:
+            # made between the two readings? Later looks wait for the next table instead
+            for protocol in sorted({socket.protocol for socket in found.values()} & tables.sources.keys()):
+                tables.read_again(protocol, scope)
+            found = {inode: socket for inode, socket in found.items() if inode not in tables.inodes}
+        elif found:
+            found = {inode: socket for inode, socket in found.items() if self._unlisted.is_settled(inode)}
+        return {socket.key: socket for socket in found.values()}, gaps
+
+    def _assemble(self, extra: dict[SocketKey, Socket]) -> Mapping[SocketKey, Socket]:
+        """The snapshot's sockets: the last mapping itself when nothing changed."""
+        tables = self._tables
+        if not tables.has_changed and extra == self._extra and self._sequence > 1:
+            return self._sockets
+        sockets = tables.sockets.copy()
+        sockets.update(extra)
+        _drop_subflows(sockets, tables)
+        self._sockets, self._extra = sockets, extra
+        return sockets
+
+    def _read_counters(self) -> tuple[tuple[Counters, ...], tuple[Gap, ...]]:
+        try:
+            return (Counters(self._netns, read_counters()),), ()
+        except OSError as error:
+            return (), (Gap("counters", "failed", detail=f"/proc/net/netstat: {error.strerror}"),)
+
+
+def _drop_subflows(sockets: dict[SocketKey, Socket], tables: Tables) -> None:
+    """An MPTCP connection's first subflow is a TCP row with the same inode (kernel-facts.md section 11)."""
+    if not tables.sources.get("mptcp"):
+        return
+    inodes = {socket.inode for socket in sockets.values() if socket.protocol == "mptcp" and socket.inode}
+    if inodes:
+        for key in [key for key, socket in sockets.items() if socket.protocol == "tcp" and socket.inode in inodes]:
+            del sockets[key]
+
+
+def _read_fds(scope: Scope) -> tuple[tuple[Fd, ...] | None, tuple[Gap, ...]]:
+    if scope.pids is None:
+        return None, ()
+    from sockscope.collect.process_fds import read_fds  # noqa: PLC0415 (only with --pid)
+
+    fds: list[Fd] = []
+    gaps: list[Gap] = []
+    for pid in sorted(scope.pids):
+        found, missed = read_fds(pid)
+        fds += found
+        gaps += missed
+    return tuple(fds), tuple(gaps)
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def make_live(kind: str | None, *, probe: bool) -> LiveSource:
+    """`kind` None or netlink: netlink with /proc behind it; proc: text tables only."""
+    return LiveSource(None if kind == "proc" else Netlink, probe=probe)
+

@@ -1,0 +1,28 @@
+"""Chooses the source: netlink, /proc/net, or psutil where there is no procfs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sockscope.model.source import Source, SourceLostError
+
+KINDS = ("netlink", "proc", "psutil")
+
+
+def open_source(kind: str | None, *, probe: bool = True) -> Source:
+    """The source of this kind, or the best one here for None. Raises SourceLostError, with one line that says why.
+
+    The kinds' modules are imported here and not above: the one-shot path must not pay for psutil.
+    """
+    if kind not in (None, *KINDS):
+        raise SourceLostError(f"no such source: {kind!r}; there are {', '.join(KINDS)}")
+    has_procfs = Path("/proc/self/fd").exists()
+    if kind == "psutil" or (kind is None and not has_procfs):
+        from sockscope.collect.portable import PortableSource  # noqa: PLC0415
+
+        return PortableSource()
+    if not has_procfs:
+        raise SourceLostError(f"source {kind!r} needs /proc, which is not mounted here")
+    from sockscope.collect.live import make_live  # noqa: PLC0415
+
+    return make_live(kind, probe=probe)

@@ -1,0 +1,225 @@
+"""The socket tables of one network namespace, kept from look to look: by netlink, else by /proc/net, and it says which."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
+
+from sockscope.collect.plans import BY_TEXT_ONLY, ORDER, PLANS, TCP_BY_FAMILY, TCP_LEGACY, WITHOUT_PORTS, Plan
+from sockscope.collect.row_table import Patch, RowTable
+from sockscope.kernel.netlink import Netlink, NetlinkError
+from sockscope.kernel.proc_net import TABLES as TEXT_TABLES
+from sockscope.kernel.proc_net import read_table
+from sockscope.model.gap import Gap
+from sockscope.model.snapshot import Scope
+from sockscope.model.socket import Socket, SocketKey, Timer
+
+_NOT_PERMITTED = frozenset({errno.EPERM, errno.EACCES})
+_KEEP_THE_LAST = frozenset({"truncated", "timed_out"})
+
+
+class Tables:
+    """All sockets of one namespace. `sockets` is patched in place; readers copy it.
+
+    `open_channel` makes the netlink socket, or is None to read text only; `root` is where the text tables stand.
+    """
+
+    def __init__(
+        self, netns: int, open_channel: Callable[[], Netlink] | None, root: str = "/proc/self/net",
+    ) -> None:
+        self.netns = netns
+        self.sockets: dict[SocketKey, Socket] = {}
+        self.inodes: dict[int, SocketKey] = {}
+        self.sources: dict[str, str] = {}
+        self.gaps: list[Gap] = []
+        self.has_changed = True
+        self._root = root
+        self._open_channel = open_channel
+        self._channel: Netlink | None = None
+        self._refusal: NetlinkError | None = None  # the channel's
+        self._refused: dict[str, int] = {}  # protocol -> errno: asked once, as refusals can flood an audit log
+        self._plans = dict(PLANS)
+        self._tables: dict[str, RowTable] = {}
+        self._texts: dict[str, set[SocketKey]] = {}
+
+    def read(self, scope: Scope) -> None:
+        """One look at every table in scope. What fails becomes a gap. Never raises."""
+        self.sources, self.gaps, self.has_changed = {}, [], False
+        for protocol in ORDER:
+            if protocol in scope.protocols and not (scope.ports is not None and protocol in WITHOUT_PORTS):
+                self._read_protocol(protocol, scope)
+            else:
+                self._forget(protocol)
+
+    def read_again(self, protocol: str, scope: Scope) -> None:
+        """A second look at one table within the same snapshot."""
+        self._read_protocol(protocol, scope)
+
+    def close(self) -> None:
+        """Give the netlink socket back."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    @property
+    def rows_decoded(self) -> int:
+        """Rows decoded since the start: tests count them."""
+        return sum(table.decoded for table in self._tables.values())
+
+    def _read_protocol(self, protocol: str, scope: Scope) -> None:
+        if protocol in BY_TEXT_ONLY:
+            self._read_text(protocol, scope, None)
+            return
+        if protocol in self._refused:
+            self._read_text(protocol, scope, self._refused[protocol])
+            return
+        try:
+            channel = self._open()
+            for plan in self._plans[protocol]:
+                self._read_plan(channel, plan, protocol, scope)
+        except NetlinkError as error:
+            if protocol == "tcp" and self._plans["tcp"] == (TCP_LEGACY,) and self._channel is not None:
+                self._forget("tcp")
+                self._plans["tcp"] = TCP_BY_FAMILY
+                self._read_protocol(protocol, scope)
+                return
+            self._refused[protocol] = errno.EIO if error.errno is None else error.errno
+            self._forget(protocol)
+            self._read_text(protocol, scope, self._refused[protocol])
+            return
+        self.sources[protocol] = "netlink"
+
+    def _open(self) -> Netlink:
+        if self._channel is None:
+            if self._open_channel is None:
+                raise NetlinkError(0, "off")
+            if self._refusal is not None:
+                raise self._refusal
+            try:
+                self._channel = self._open_channel()
+            except NetlinkError as error:
+                self._refusal = error
+                raise
+        return self._channel
+
+    def _read_plan(self, channel: Netlink, plan: Plan, protocol: str, scope: Scope) -> None:
+        table = self._tables.get(plan.name)
+        if table is None:
+            table = self._tables[plan.name] = RowTable(
+                plan.decoder(self.netns), self.netns, plan.cookie_at, timed=plan.timed,
+            )
+        dump = table.next_dump()
+        sequence = 1 + list(self._tables).index(plan.name)
+        channel.dump(plan.kind, plan.request(scope.ports), sequence, dump, plan.minimum)
+        if dump.trouble is not None:
+            self.gaps.append(Gap(protocol, dump.trouble, detail=_TROUBLE.get(dump.trouble, "")))
+            if dump.trouble in _KEEP_THE_LAST and table.has_rows:
+                return
+        patch = table.update(self.sockets, expires=scope.timers)
+        if patch.malformed:
+            self.gaps.append(Gap(protocol, "malformed", patch.malformed, "rows that this version cannot read"))
+        self._apply(patch)
+
+    def _apply(self, patch: Patch) -> None:
+        if not patch.put and not patch.gone:
+            return
+        self.has_changed = True
+        sockets, inodes = self.sockets, self.inodes
+        for key in patch.gone:
+            self._drop_inode(key)
+            sockets.pop(key, None)
+        if not sockets:
+            self.sockets = dict(patch.put)
+            self.inodes = {socket.inode: key for key, socket in patch.put.items() if socket.inode}
+            return
+        for key, socket in patch.put.items():
+            before = sockets.get(key)
+            if before is not None and before.inode != socket.inode:
+                self._drop_inode(key)
+            sockets[key] = socket
+            if socket.inode:
+                inodes[socket.inode] = key
+
+    def _drop_inode(self, key: SocketKey) -> None:
+        before = self.sockets.get(key)
+        if before is not None and self.inodes.get(before.inode) == key:
+            del self.inodes[before.inode]
+
+    def _forget(self, protocol: str) -> None:
+        """Take a protocol out that is no longer in scope or is now read from elsewhere."""
+        gone = list(self._texts.pop(protocol, ()))
+        for plan in self._plans.get(protocol, ()):
+            table = self._tables.get(plan.name)
+            if table is not None and table.has_rows:
+                gone += table.forget()
+        self._apply(Patch({}, gone))
+
+    def _read_text(self, protocol: str, scope: Scope, refused: int | None) -> None:
+        if protocol not in TEXT_TABLES:
+            self.gaps.append(Gap(protocol, "unsupported", detail="this kernel has no such table"))
+            return
+        try:
+            found, malformed = read_table(protocol, self.netns, self._root)
+        except OSError as error:
+            reason = "not_permitted" if error.errno in _NOT_PERMITTED else "unsupported"
+            self.gaps.append(Gap(protocol, reason, detail=f"/proc/net/{protocol}: {error.strerror}"))
+            return
+        self.sources[protocol] = "proc"
+        if refused is not None:
+            self.gaps.append(_fallback(protocol, refused))
+        if malformed:
+            self.gaps.append(Gap(protocol, "malformed", malformed, "lines that this version cannot read"))
+        if not scope.timers:
+            found = [_without_expiry(socket) for socket in found]
+        self._apply(self._text_patch(protocol, _at_ports(found, scope.ports)))
+
+    def _text_patch(self, protocol: str, found: Iterable[Socket]) -> Patch:
+        now = {socket.key: socket for socket in found}
+        before = self._texts.get(protocol, set())
+        self._texts[protocol] = set(now)
+        known = self.sockets
+        return Patch(
+            {key: socket for key, socket in now.items() if known.get(key) != socket},
+            [key for key in before if key not in now],
+        )
+
+
+_TROUBLE = {
+    "interrupted": "the table changed at each of several attempts",
+    "truncated": "the answer did not fit; the last whole look is shown",
+    "timed_out": "the kernel did not answer in time; the last whole look is shown",
+    "malformed": "messages that are none",
+}
+
+
+def _without_expiry(socket: Socket) -> Socket:
+    """A timer's remaining time differs at every look; masked as in the netlink tables, an idle row stays equal."""
+    if socket.timer is None:
+        return socket
+    return replace(socket, timer=Timer(socket.timer.kind, socket.timer.retransmits))
+
+
+def _at_ports(sockets: Iterable[Socket], ports: tuple[tuple[int, int], ...] | None) -> Iterable[Socket]:
+    if ports is None:
+        return sockets
+    return [
+        socket for socket in sockets
+        if any(
+            end is not None and end.port is not None and low <= end.port <= high
+            for end in (socket.local, socket.remote) for low, high in ports
+        )
+    ]
+
+
+def _fallback(protocol: str, code: int) -> Gap:
+    if code == 0:
+        why = "netlink is off"
+    elif code in _NOT_PERMITTED:
+        why = "netlink is not permitted"
+    elif code == errno.ENOENT:
+        why = "the kernel has no sock_diag handler for it"
+    else:
+        why = f"netlink failed with {errno.errorcode.get(code, code)}"
+    return Gap(protocol, "fallback", detail=f"{why}; read from /proc/net without buffer sizes and cookies")

@@ -1,0 +1,92 @@
+"""Sockets that are open but in no table: never bound, or closed and reset while their fd stays open.
+
+The holders' scan finds their inodes; `getxattr(/proc/PID/fd/N, "system.sockprotoname")` (net/socket.c
+sockfs_xattr_get) names their protocol without a duplicate of the fd and without a lock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+
+from sockscope.model.gap import Gap
+from sockscope.model.socket import Endpoint, Holder, Socket
+
+_BUDGET = 2_000  # getxattr calls a look (6 us each)
+_NOWHERE = Endpoint()
+
+# sk_prot->name -> family, type, protocol
+_NAMES = {
+    "TCP": ("inet", "stream", "tcp"), "TCPv6": ("inet6", "stream", "tcp"),
+    "UDP": ("inet", "dgram", "udp"), "UDPv6": ("inet6", "dgram", "udp"),
+    "UDP-Lite": ("inet", "dgram", "udplite"), "UDPLITEv6": ("inet6", "dgram", "udplite"),
+    "RAW": ("inet", "raw", "raw"), "RAWv6": ("inet6", "raw", "raw"),
+    "PING": ("inet", "dgram", "icmp"), "PINGv6": ("inet6", "dgram", "icmp"),
+    "MPTCP": ("inet", "stream", "mptcp"), "MPTCPv6": ("inet6", "stream", "mptcp"),
+    "UNIX-STREAM": ("unix", "stream", "unix"), "UNIX": ("unix", "dgram", "unix"),
+    "NETLINK": ("netlink", "raw", "netlink"), "PACKET": ("packet", "raw", "packet"),
+    "AF_VSOCK": ("vsock", "stream", "vsock"), "XDP": ("xdp", "raw", "xdp"),
+    "SCTP": ("inet", "stream", "sctp"), "SCTPv6": ("inet6", "stream", "sctp"),
+}
+OTHER = "other"  # in Scope.protocols: families that have no table at all
+
+
+class Unlisted:
+    """What is known of sockets outside the tables, kept between looks.
+
+    A socket made after the tables were read and before the holders were is not unlisted, only young: whoever asks reads
+    the table again, or waits for the next look (`is_settled`).
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[int, Socket | None] = {}
+        self._settled: set[int] = set()
+
+    def is_settled(self, inode: int) -> bool:
+        """Whether the look before missed it in the tables too."""
+        return inode in self._settled
+
+    def find(
+        self, holders: Mapping[int, tuple[Holder, ...]], listed: Collection[int], netns: int,
+        protocols: frozenset[str],
+    ) -> tuple[dict[int, Socket], tuple[Gap, ...]]:
+        """The rows of all unlisted sockets of these protocols, by inode, and what went over the budget."""
+        inodes = [inode for inode in holders if inode not in listed]
+        before, self._rows = self._rows, {}
+        self._settled = set(before)
+        budget, left_out = _BUDGET, 0
+        for inode in inodes:
+            if inode in before:
+                self._rows[inode] = before[inode]
+            elif budget:
+                budget -= 1
+                self._rows[inode] = _read(holders[inode], inode, netns)
+            else:
+                left_out += 1
+        found = {
+            inode: row for inode, row in self._rows.items()
+            if row is not None and (row.protocol in protocols or (OTHER in protocols and row.protocol not in _TABLES))
+        }
+        gap = Gap("unlisted", "over_budget", left_out, "sockets in no table whose protocol was not asked for yet")
+        return found, (gap,) if left_out else ()
+
+
+_TABLES = frozenset(protocol for _, _, protocol in _NAMES.values()) - {"vsock", "xdp", "sctp"}
+
+
+def _read(holders: tuple[Holder, ...], inode: int, netns: int) -> Socket | None:
+    for holder in holders:
+        path = f"/proc/{holder.pid}/fd/{holder.fd}"
+        try:
+            raw = os.getxattr(path, "system.sockprotoname")
+            if os.readlink(path) != f"socket:[{inode}]":  # the fd number may mean another file by now
+                continue
+        except OSError:
+            continue
+        name = raw.rstrip(b"\0").decode("ascii", "replace")
+        low = name.lower()
+        family, kind, protocol = _NAMES.get(name, (low, "unknown", low))
+        return Socket(
+            netns, None, family, kind, protocol, "CLOSE", _NOWHERE, None, None, inode, None, None, None, None, None,
+        )
+    return None

@@ -1,0 +1,234 @@
+"""One NETLINK_SOCK_DIAG socket: ask, receive the whole answer, find where each message begins (netlink(7)).
+
+A dump is received into one growing buffer that its caller owns, so that two dumps can be compared byte by byte. One
+request is outstanding at a time and each table uses one constant sequence number: the header of an unchanged row is
+then unchanged too. After any error the socket is replaced, so no late reply can be taken for the next answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import struct
+from array import array
+
+NETLINK_SOCK_DIAG = 4
+NLMSG_ERROR = 2
+NLMSG_DONE = 3
+NLM_F_REQUEST = 0x001
+NLM_F_DUMP_INTR = 0x010
+NLM_F_DUMP = 0x300
+SO_RCVBUFFORCE = 33
+
+HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, seq, port
+_ERRNO = struct.Struct("=i")
+
+# The kernel fills at most 32 KiB a message whatever is offered (af_netlink.c netlink_recvmsg); offering more than that
+# leaves room for what a later kernel may do, and MSG_TRUNC tells when it was not enough.
+_ROOM = 1 << 17
+_RECEIVE_BUFFER = 1 << 22
+_ATTEMPTS = 4
+_TIMEOUT_S = 5.0  # a dump that another process' lock holds up must become a gap, not a frozen screen
+_FIRST_LOOK = 16
+
+
+class NetlinkError(OSError):
+    """The kernel or the socket refused; `errno` says why."""
+
+
+class Dump:
+    """One answer: `data[starts[i]:starts[i + 1]]` is message i, header included; `starts` has one more than messages.
+
+    `runs` are (start, step, rows) of neighbours of equal length. `trouble` is None, or the reason code of a gap: interrupted (the table changed while it was walked, all attempts
+    long), truncated, malformed, timed_out. What was received stands all the same.
+    """
+
+    __slots__ = ("data", "runs", "size", "starts", "trouble")
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.size = 0
+        self.starts: array[int] = array("I")
+        self.runs: list[tuple[int, int, int]] = []
+        self.trouble: str | None = None
+
+    def __len__(self) -> int:
+        return max(len(self.starts) - 1, 0)
+
+    def clear(self) -> None:
+        """Forget the answer, keep the memory."""
+        self.size = 0
+        self.starts = array("I")
+        self.runs = []
+        self.trouble = None
+
+
+class Netlink:
+    """A kept sock_diag socket of the current network namespace (or of the one it was made in)."""
+
+    def __init__(self, handle: socket.socket | None = None) -> None:
+        self._socket = handle if handle is not None else open_socket()
+        self._can_reopen = handle is None
+
+    def dump(self, kind: int, payload: bytes, sequence: int, into: Dump, minimum: int) -> None:
+        """Ask for a table and fill `into`; messages shorter than `minimum` are left out and called malformed.
+
+        Raises NetlinkError where the kernel answered with an errno, in NLMSG_ERROR or, as sock_diag does for a
+        family without a handler, in the payload of NLMSG_DONE (kernel-facts: 0 rows and no other sign).
+        """
+        request = HEADER.pack(16 + len(payload), kind, NLM_F_REQUEST | NLM_F_DUMP, sequence, 0) + payload
+        for _ in range(_ATTEMPTS):
+            into.clear()
+            try:
+                self._socket.send(request)
+                self._receive(into, kind, sequence, minimum)
+            except TimeoutError:
+                into.trouble = "timed_out"
+            except OSError as error:
+                self._replace()
+                if error.errno == errno.ENOBUFS:
+                    into.trouble = "truncated"
+                    continue
+                raise NetlinkError(error.errno, error.strerror) from error
+            if into.trouble is None:
+                return
+            self._replace()
+            if into.trouble != "interrupted":
+                return
+
+    def get(self, kind: int, payload: bytes) -> bytes | None:
+        """One row by its exact id, header included; None where there is none (any more). Raises NetlinkError."""
+        self._socket.send(HEADER.pack(16 + len(payload), kind, NLM_F_REQUEST, 0, 0) + payload)
+        try:
+            answer = self._socket.recv(_ROOM)
+        except OSError as error:
+            self._replace()
+            raise NetlinkError(error.errno or errno.ETIMEDOUT, error.strerror or "timed out") from error
+        if len(answer) < HEADER.size:
+            return None
+        length, found, _, _, _ = HEADER.unpack_from(answer)
+        if found == NLMSG_ERROR and length >= 20:
+            (code,) = _ERRNO.unpack_from(answer, 16)
+            if -code in (0, errno.ENOENT, errno.ESTALE):
+                return None
+            raise NetlinkError(-code, "sock_diag")
+        return answer[:length] if found == kind else None
+
+    def close(self) -> None:
+        """Give the socket back. A kept one pins its network namespace."""
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """The file descriptor, so that our own socket can be told from others."""
+        return self._socket.fileno()
+
+    def _receive(self, into: Dump, kind: int, sequence: int, minimum: int) -> None:
+        done = False
+        while not done:
+            if len(into.data) - into.size < _ROOM:
+                into.data.extend(bytes(max(_ROOM, len(into.data))))
+            with memoryview(into.data) as view:
+                got = self._socket.recv_into(view[into.size:into.size + _ROOM], 0, socket.MSG_TRUNC)
+            if got == 0 or got > _ROOM:
+                into.trouble = "truncated"
+                return
+            done = _take(into, got, kind, sequence, minimum)
+
+    def _replace(self) -> None:
+        """A fresh socket, so that nothing of a broken answer can follow."""
+        if not self._can_reopen:
+            self._drain()
+            return
+        fresh = open_socket()
+        self._socket.close()
+        self._socket = fresh
+
+    def _drain(self) -> None:
+        """For a socket of another namespace, which only a privileged detour could open again."""
+        with contextlib.suppress(OSError):
+            while self._socket.recv(_ROOM, socket.MSG_DONTWAIT):
+                pass
+
+
+def open_socket() -> socket.socket:
+    """A sock_diag socket in the calling thread's network namespace. Raises NetlinkError."""
+    try:
+        handle = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
+        try:
+            handle.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        except OSError:  # needs CAP_NET_ADMIN; the kernel paces a dump anyway, so the default is slower, not wrong
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        handle.settimeout(_TIMEOUT_S)
+    except OSError as error:
+        raise NetlinkError(error.errno, error.strerror) from error
+    return handle
+
+
+def _take(into: Dump, got: int, kind: int, sequence: int, minimum: int) -> bool:
+    """Find the messages in the `got` bytes just received; True at the end of the dump."""
+    data, starts = into.data, into.starts
+    at, end = into.size, into.size + got
+    done = False
+    while at + 16 <= end:
+        length, found, flags, seen, _ = HEADER.unpack_from(data, at)
+        if length < 16 or at + length > end:
+            into.trouble, done = "malformed", True
+            break
+        if flags & NLM_F_DUMP_INTR:
+            into.trouble = "interrupted"
+        if seen == sequence and found in (NLMSG_DONE, NLMSG_ERROR):
+            _raise_errno(data, at, length)
+            done = True
+            break
+        if seen == sequence and found == kind and length >= minimum:
+            at = _take_run(into, at, length, end)
+            continue
+        if seen == sequence:
+            into.trouble = into.trouble or "malformed"
+        step = min((length + 3) & ~3, end - at)  # cut it out: rows must follow each other without a hole
+        del data[at:at + step]
+        end -= step
+    into.size = at
+    if done:
+        starts.append(at)
+    return done
+
+
+def _take_run(into: Dump, at: int, length: int, end: int) -> int:
+    """Note the messages from `at` on that have the same length and type, and return where the next one begins.
+
+    Most rows of a table have one length. Comparing the length bytes of many rows by one strided slice finds a run's
+    end ten times faster than reading header by header.
+    """
+    data = into.data
+    step = (length + 3) & ~3
+    after = at + step
+    if after + 16 > end or data[at:at + 6] != data[after:after + 6]:
+        into.starts.append(at)
+        into.runs.append((at, step, 1))
+        return min(after, end)
+    look = _FIRST_LOOK
+    while True:
+        stop = min(end - 15, at + look * step)
+        rows = min(_leading(data[at + i:stop + i:step]) for i in range(6))
+        if rows < look or stop == end - 15:
+            break
+        look *= 4
+    if at + (rows - 1) * step + length > end:
+        rows -= 1
+    into.starts.extend(range(at, at + rows * step, step))
+    into.runs.append((at, step, rows))
+    return min(at + rows * step, end)
+
+
+def _leading(column: bytearray) -> int:
+    """How many bytes at the beginning equal the first."""
+    return len(column) - len(column.lstrip(column[:1]))
+
+
+def _raise_errno(data: bytearray, at: int, length: int) -> None:
+    if length >= 20:
+        (code,) = _ERRNO.unpack_from(data, at + 16)
+        if code < 0:
+            raise NetlinkError(-code, "sock_diag")

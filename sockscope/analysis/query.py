@@ -7,6 +7,8 @@ Several conditions narrow; a comma within one, or `or`, widens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sockscope.analysis.query_parse import All, Node, Not, QueryError, Some, Term, parse_tree, unparse
 from sockscope.analysis.query_terms import ALIASES, FIELDS, Predicate, compile_term
 from sockscope.model.observation import Observation
@@ -102,7 +104,7 @@ def _compile(node: Node, positions: dict[int, int]) -> Predicate:
     return _every(parts)
 
 
-def _every(parts: list[Predicate]) -> Predicate:
+def _every(parts: Sequence[Predicate]) -> Predicate:
     if len(parts) == 2:
         first, second = parts
         return lambda socket, observation: first(socket, observation) and second(socket, observation)

@@ -1,0 +1,204 @@
+"""How sockets are laid out for the eye: sorted, grouped with sums, or in the sections of the first screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from sockscope.analysis.direction import serves
+from sockscope.analysis.severity import rank, severity
+from sockscope.analysis.sorting import SORT_KEYS, sort_sockets
+from sockscope.model.observation import Observation
+from sockscope.model.socket import Endpoint, Socket
+
+__all__ = ["GROUPINGS", "SECTIONS", "SORT_KEYS", "Group", "Row", "Section", "group", "sections", "sort_sockets"]
+
+ENDING = frozenset({"TIME_WAIT", "FIN_WAIT1", "FIN_WAIT2", "CLOSING", "LAST_ACK", "CLOSE"})
+SECTIONS = ("act", "listening", "connections", "ending", "unix")
+FOLDED = frozenset({"ending", "unix"})
+MOST_UNFOLDED = 200  # connections; above, they are folded by service
+
+
+class Row(Struct, frozen=True):
+    """One line: a socket, or several of one finding that look alike, of which `socket` is the first."""
+
+    socket: Socket
+    alike: tuple[Socket, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many sockets this line stands for."""
+        return max(1, len(self.alike))
+
+
+class Group(Struct, frozen=True):
+    """Sockets that share something. `label` is outside text as it came: sanitise it; `pid` where it is a process."""
+
+    key: Hashable
+    label: bytes | str
+    sockets: tuple[Socket, ...]
+    receive_bytes: int
+    send_bytes: int
+    parties: Mapping[str, int]  # app, peer, network: how many wait for each
+    states: Mapping[str, int]
+    pid: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many sockets there are in it."""
+        return len(self.sockets)
+
+
+class Section(Struct, frozen=True):
+    """A part of the first screen: act, listening, connections, ending, unix. `groups` is set where it is folded so."""
+
+    name: str
+    rows: tuple[Row, ...]
+    count: int
+    folded: bool
+    groups: tuple[Group, ...] | None = None
+
+
+Label: TypeAlias = tuple[Hashable, bytes | str, int | None]  # key, label, pid
+By: TypeAlias = Callable[[Socket, Observation], Label]
+
+
+def group(sockets: Iterable[Socket], observation: Observation, by: str) -> list[Group]:
+    """Return groups by one of GROUPINGS, the largest first. A socket of several processes counts for its first holder.
+
+    Raises KeyError for an unknown grouping.
+    """
+    label_of = GROUPINGS[by]
+    members: dict[Hashable, list[Socket]] = {}
+    labels: dict[Hashable, Label] = {}
+    for socket in sockets:
+        label = label_of(socket, observation)
+        if label[0] not in members:
+            members[label[0]], labels[label[0]] = [], label
+        members[label[0]].append(socket)
+    groups = [_group(labels[key], alike, observation) for key, alike in members.items()]
+    groups.sort(key=lambda each: -len(each.sockets))
+    return groups
+
+
+def _group(label: Label, sockets: list[Socket], observation: Observation) -> Group:
+    receive = send = 0
+    parties: dict[str, int] = {}
+    states: dict[str, int] = {}
+    moves = observation.moves or {}
+    for socket in sockets:
+        if not socket.is_listener:
+            receive += socket.receive_queued or 0
+            send += socket.send_queued or 0
+        states[socket.state] = states.get(socket.state, 0) + 1
+        move = moves.get(socket.key)
+        if move is not None and move.row.party in ("app", "peer", "network"):
+            parties[move.row.party] = parties.get(move.row.party, 0) + 1
+    return Group(label[0], label[1], tuple(sockets), receive, send, parties, states, label[2])
+
+
+def _by_process(socket: Socket, observation: Observation) -> Label:
+    holders = observation.snapshot.holders_of(socket)
+    if not holders:
+        return ("unheld", ""), "", None
+    pid = holders[0].pid
+    process = observation.snapshot.processes.get(pid)
+    return ("process", pid), (process.name or b"" if process is not None else b""), pid
+
+
+def _by_remote(socket: Socket, _: Observation) -> Label:
+    address = socket.remote.address if socket.remote is not None else ""
+    return ("remote", address), address, None
+
+
+def _by_state(socket: Socket, _: Observation) -> Label:
+    word = socket.state if socket.protocol in ("tcp", "mptcp") else f"{socket.protocol} {socket.state}"
+    return ("state", word), word, None
+
+
+def _by_port(socket: Socket, observation: Observation) -> Label:
+    """Return the service's port: ours where we serve, the peer's where we call."""
+    end = socket.remote if serves(observation.snapshot, socket) is False and socket.remote else socket.local
+    return ("port", socket.protocol, end.port), "" if end.port is None else str(end.port), None
+
+
+def _by_user(socket: Socket, observation: Observation) -> Label:
+    if socket.uid is None:
+        return ("user", None), "", None
+    return ("user", socket.uid), observation.names.users.get(socket.uid, str(socket.uid)), None
+
+
+def _by_service(socket: Socket, observation: Observation) -> Label:
+    """Return a program at one port it serves, or at one endpoint it calls: what connections are folded by."""
+    holders = observation.snapshot.holders_of(socket)
+    process = observation.snapshot.processes.get(holders[0].pid) if holders else None
+    name = (process.name or b"") if process is not None else b""
+    end: Endpoint | None = None
+    ours = serves(observation.snapshot, socket) is not False
+    if ours:
+        end = Endpoint(port=socket.local.port)
+    elif socket.remote is not None:
+        end = socket.remote
+    return ("service", name, ours, end), name, holders[0].pid if holders else None
+
+
+GROUPINGS: dict[str, By] = {
+    "process": _by_process, "remote": _by_remote, "state": _by_state, "port": _by_port, "user": _by_user,
+    "service": _by_service,
+}
+
+
+def section_of(socket: Socket, observation: Observation) -> str:
+    """Return the section a socket belongs to."""
+    if severity(socket, observation) in ("severe", "warning"):
+        return "act"
+    if not socket.is_inet:
+        return "unix"
+    if socket.is_listener or (socket.protocol not in ("tcp", "mptcp") and socket.remote is None):
+        return "listening"
+    if socket.protocol in ("tcp", "mptcp") and socket.state in ENDING:
+        return "ending"
+    if socket.remote is None or not socket.remote.port:
+        return "listening" if socket.protocol not in ("tcp", "mptcp") else "ending"
+    return "connections"
+
+
+def sections(sockets: Iterable[Socket], observation: Observation) -> list[Section]:
+    """Return the first screen's sections in their order, without empty ones but the first ("nobody has to act").
+
+    Within one the order given is kept, but for the first: severity and coarse age decide there, then the order given.
+    """
+    parts: dict[str, list[Socket]] = {name: [] for name in SECTIONS}
+    for socket in sockets:
+        parts[section_of(socket, observation)].append(socket)
+    parts["act"].sort(key=lambda socket: rank(socket, observation))
+    return [_section(name, members, observation) for name, members in parts.items() if members or name == "act"]
+
+
+def _section(name: str, sockets: list[Socket], observation: Observation) -> Section:
+    if name == "act":
+        return Section(name, tuple(_fold(sockets, observation)), len(sockets), folded=False)
+    groups = None
+    if name == "connections" and len(sockets) > MOST_UNFOLDED:
+        groups = tuple(group(sockets, observation, "service"))
+    return Section(name, tuple(map(Row, sockets)), len(sockets), name in FOLDED or groups is not None, groups)
+
+
+def _fold(sockets: list[Socket], observation: Observation) -> list[Row]:
+    """Rows of one finding that show the same process, state and remote end become one."""
+    finding_of = {
+        key: number
+        for number, finding in enumerate(observation.findings or ())
+        if len(finding.sockets) > 1
+        for key in finding.sockets
+    }
+    folded: dict[Hashable, list[Socket]] = {}
+    for socket in sockets:
+        number = finding_of.get(socket.key)
+        key: Hashable = socket.key
+        if number is not None:
+            key = (number, _by_process(socket, observation)[0], socket.state, socket.remote)
+        folded.setdefault(key, []).append(socket)
+    return [Row(alike[0], tuple(alike) if len(alike) > 1 else ()) for alike in folded.values()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from sockscope.model.source import Source, SourceLostError
 
@@ -10,13 +10,13 @@ KINDS = ("netlink", "proc", "psutil")
 
 
 def open_source(kind: str | None, *, probe: bool = True) -> Source:
-    """The source of this kind, or the best one here for None. Raises SourceLostError, with one line that says why.
+    """Open the source of this kind, or the best one here for None. Raises SourceLostError with one line that says why.
 
     The kinds' modules are imported here and not above: the one-shot path must not pay for psutil.
     """
     if kind not in (None, *KINDS):
         raise SourceLostError(f"no such source: {kind!r}; there are {', '.join(KINDS)}")
-    has_procfs = Path("/proc/self/fd").exists()
+    has_procfs = os.path.exists("/proc/self/fd")  # noqa: PTH110 (pathlib costs 4 ms)
     if kind == "psutil" or (kind is None and not has_procfs):
         from sockscope.collect.portable import PortableSource  # noqa: PLC0415
 

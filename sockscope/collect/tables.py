@@ -1,4 +1,4 @@
-"""The socket tables of one network namespace, kept from look to look: by netlink, else by /proc/net, and it says which."""
+"""The socket tables of one network namespace, kept from look to look: by netlink, else by /proc/net, and said which."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Tables:
                 self._forget(protocol)
 
     def read_again(self, protocol: str, scope: Scope) -> None:
-        """A second look at one table within the same snapshot."""
+        """Look at one table a second time within the same snapshot."""
         self._read_protocol(protocol, scope)
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ _TROUBLE = {
 
 
 def _without_expiry(socket: Socket) -> Socket:
-    """A timer's remaining time differs at every look; masked as in the netlink tables, an idle row stays equal."""
+    """Mask the timer's remaining time, as in the netlink tables, so that an idle row stays equal."""
     if socket.timer is None:
         return socket
     return replace(socket, timer=Timer(socket.timer.kind, socket.timer.retransmits))

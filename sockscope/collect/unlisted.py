@@ -50,7 +50,7 @@ class Unlisted:
         self, holders: Mapping[int, tuple[Holder, ...]], listed: Collection[int], netns: int,
         protocols: frozenset[str],
     ) -> tuple[dict[int, Socket], tuple[Gap, ...]]:
-        """The rows of all unlisted sockets of these protocols, by inode, and what went over the budget."""
+        """Find the rows of all unlisted sockets of these protocols, by inode, and what went over the budget."""
         inodes = [inode for inode in holders if inode not in listed]
         before, self._rows = self._rows, {}
         self._settled = set(before)
@@ -79,7 +79,7 @@ def _read(holders: tuple[Holder, ...], inode: int, netns: int) -> Socket | None:
         path = f"/proc/{holder.pid}/fd/{holder.fd}"
         try:
             raw = os.getxattr(path, "system.sockprotoname")
-            if os.readlink(path) != f"socket:[{inode}]":  # the fd number may mean another file by now
+            if os.readlink(path) != f"socket:[{inode}]":  # noqa: PTH115 (the fd number may mean another file by now)
                 continue
         except OSError:
             continue

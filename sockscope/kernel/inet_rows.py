@@ -19,8 +19,8 @@ EXPIRES_AT = 68
 
 TCP_STATES = (
     "UNKNOWN", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT",
-    "LAST_ACK", "LISTEN", "CLOSING", "SYN_RECV", "CLOSE",  # 12 NEW_SYN_RECV, 13 BOUND_INACTIVE (include/net/tcp_states.h)
-)
+    "LAST_ACK", "LISTEN", "CLOSING", "SYN_RECV", "CLOSE",
+)  # include/net/tcp_states.h; the last two are NEW_SYN_RECV and BOUND_INACTIVE
 TIMER_KINDS = (None, "retransmit", "keepalive", "time-wait", "zero-window-probe")
 TYPES = {"tcp": "stream", "mptcp": "stream", "udp": "dgram", "udplite": "dgram", "raw": "raw", "icmp": "dgram"}
 
@@ -73,7 +73,7 @@ class InetRows:
         self._timers: dict[tuple[int, int], Timer | None] = {}
 
     def decode(self, row: bytes | bytearray, start: int, end: int, *, expires: bool = False) -> Socket:
-        """The row at data[start:end]. Raises MalformedError only. `expires`: the timer's remaining time as well."""
+        """Read the row at data[start:end]. Raises MalformedError only. `expires`: timers' remaining time as well."""
         length = end - start
         layout = self._layouts.get(length)
         if layout is None:

@@ -13,15 +13,15 @@ CLONE_NEWNET = 0x4000_0000
 
 
 def netns_of(pid: int | str = "self") -> int | None:
-    """The inode number that names a process' network namespace; None without PTRACE_MODE_READ, or when it is gone."""
+    """Tell the inode of a process' network namespace; None without PTRACE_MODE_READ, or when it is gone."""
     try:
-        return os.stat(f"/proc/{pid}/ns/net").st_ino
+        return os.stat(f"/proc/{pid}/ns/net").st_ino  # noqa: PTH116
     except OSError:
         return None
 
 
 def open_socket_in(path: str) -> socket.socket:
-    """A sock_diag socket in the namespace at `path` (/proc/PID/ns/net, /run/netns/NAME). Raises NetlinkError.
+    """Make a sock_diag socket in the namespace at `path` (/proc/PID/ns/net, /run/netns/NAME). Raises NetlinkError.
 
     A thread enters the namespace, makes the socket and ends, so ours stays where it is (0.5 ms). Needs
     CAP_SYS_ADMIN. The socket keeps the namespace alive: close it when nobody is left in there.

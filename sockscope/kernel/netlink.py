@@ -40,8 +40,9 @@ class NetlinkError(OSError):
 class Dump:
     """One answer: `data[starts[i]:starts[i + 1]]` is message i, header included; `starts` has one more than messages.
 
-    `runs` are (start, step, rows) of neighbours of equal length. `trouble` is None, or the reason code of a gap: interrupted (the table changed while it was walked, all attempts
-    long), truncated, malformed, timed_out. What was received stands all the same.
+    `runs` are (start, step, rows) of neighbours of equal length. `trouble` is None, or the reason code of a gap:
+    interrupted (the table changed while it was walked, all attempts long), truncated, malformed, timed_out. What was
+    received stands all the same.
     """
 
     __slots__ = ("data", "runs", "size", "starts", "trouble")
@@ -120,7 +121,7 @@ class Netlink:
         self._socket.close()
 
     def fileno(self) -> int:
-        """The file descriptor, so that our own socket can be told from others."""
+        """Tell the file descriptor, so that our own socket can be told from others."""
         return self._socket.fileno()
 
     def _receive(self, into: Dump, kind: int, sequence: int, minimum: int) -> None:
@@ -136,7 +137,7 @@ class Netlink:
             done = _take(into, got, kind, sequence, minimum)
 
     def _replace(self) -> None:
-        """A fresh socket, so that nothing of a broken answer can follow."""
+        """Take a fresh socket, so that nothing of a broken answer can follow."""
         if not self._can_reopen:
             self._drain()
             return
@@ -152,7 +153,7 @@ class Netlink:
 
 
 def open_socket() -> socket.socket:
-    """A sock_diag socket in the calling thread's network namespace. Raises NetlinkError."""
+    """Make a sock_diag socket in the calling thread's network namespace. Raises NetlinkError."""
     try:
         handle = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
         try:

@@ -1,5 +1,6 @@
-"""The text tables of /proc/net (proc(5), net/ipv4/tcp_ipv4.c tcp4_seq_show and its like): the fallback, and the only
-source for raw and ping sockets.
+"""The text tables of /proc/net (proc(5), net/ipv4/tcp_ipv4.c tcp4_seq_show and its like).
+
+The fallback where netlink is refused, and the only source for raw and ping sockets.
 
 They give neither cookie nor buffer sizes nor shutdown, and for a listener no backlog: those stay None. Anybody may read
 them, of any process, so they also show another namespace without rights.
@@ -11,7 +12,6 @@ import re
 import struct
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from socket import AF_INET, AF_INET6, inet_ntop
 from sys import byteorder
 
@@ -24,8 +24,10 @@ from sockscope.model.socket import Endpoint, Socket, Timer
 USER_HZ = 100  # timers are printed by jiffies_delta_to_clock_t
 _LISTEN = 10
 _ACCEPTING = 0x10000  # __SO_ACCEPTCON
-_UNIX_LINE = re.compile(rb"([0-9a-f]{8,16}): ([0-9A-F]{8}) ([0-9A-F]{8}) ([0-9A-F]{8}) ([0-9A-F]{4}) ([0-9A-F]{2}) +(\d+)(?: (.*))?",
-                        re.DOTALL)
+_CONNECTED = 3  # SS_CONNECTED
+_UNIX_LINE = re.compile(  # address, references, protocol, then what is kept: flags, type, state, inode, name
+    rb"[0-9a-f]{8,16}: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) ([0-9A-F]{4}) ([0-9A-F]{2}) +(\d+)(?: (.*))?", re.DOTALL,
+)
 
 Parser = Callable[[bytes, int], tuple[list[Socket], int]]
 
@@ -38,15 +40,15 @@ def parse_inet(text: bytes, netns: int, *, protocol: str) -> tuple[list[Socket],
 def parse_packet(text: bytes, netns: int) -> tuple[list[Socket], int]:
     """/proc/net/packet (net/packet/af_packet.c packet_seq_show)."""
     return _parse_lines(text, lambda fields: packet_socket(
-        netns, None, int(fields[2]), int(fields[3], 16), int(fields[4]), int(fields[8]), int(fields[7]), None,
-        int(fields[6]),
+        netns, None, kind=int(fields[2]), number=int(fields[3], 16), interface=int(fields[4]), inode=int(fields[8]),
+        uid=int(fields[7]), receive=int(fields[6]),
     ))
 
 
 def parse_netlink(text: bytes, netns: int) -> tuple[list[Socket], int]:
     """/proc/net/netlink (net/netlink/af_netlink.c netlink_native_seq_show)."""
     return _parse_lines(text, lambda fields: netlink_socket(
-        netns, None, 3, int(fields[1]), int(fields[2]) & 0xFFFF_FFFF, int(fields[9]), None,
+        netns, None, kind=3, protocol=int(fields[1]), port=int(fields[2]) & 0xFFFF_FFFF, inode=int(fields[9]),
         receive=int(fields[4]), send=int(fields[5]), drops=int(fields[8]),
     ))
 
@@ -64,9 +66,11 @@ def parse_unix(text: bytes, netns: int) -> tuple[list[Socket], int]:
         if match is None:
             malformed += 1
             continue
-        _, _, _, flags, kind, state, inode, name = match.groups()
+        flags, kind, state, inode, name = match.groups()
         if int(inode):
-            sockets.append(_unix_socket(netns, int(flags, 16), int(kind, 16), int(state, 16), int(inode), name))
+            sockets.append(_unix_socket(
+                netns, flags=int(flags, 16), kind=int(kind, 16), state=int(state, 16), inode=int(inode), name=name,
+            ))
     return sockets, malformed
 
 
@@ -93,7 +97,7 @@ def read_table(name: str, netns: int, root: str = "/proc/self/net") -> tuple[lis
     malformed, failure, was_read = 0, None, False
     for file, parse in TABLES[name]:
         try:
-            text = Path(root, file).read_bytes()
+            text = _read(f"{root}/{file}")
         except OSError as error:
             failure = error
             continue
@@ -122,8 +126,13 @@ def parse_counters(text: bytes) -> dict[str, int]:
 
 
 def read_counters(root: str = "/proc/self/net") -> dict[str, int]:
-    """The protocol counters of the namespace whose files stand under `root`. Raises OSError."""
-    return parse_counters(Path(root, "netstat").read_bytes()) | parse_counters(Path(root, "snmp").read_bytes())
+    """Read the protocol counters of the namespace whose files stand under `root`. Raises OSError."""
+    return parse_counters(_read(f"{root}/netstat")) | parse_counters(_read(f"{root}/snmp"))
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", 0) as file:  # noqa: PTH123 (pathlib costs 4 ms to import, and this path starts every run)
+        return file.readall()
 
 
 def _parse_lines(text: bytes, make: Callable[[list[bytes]], Socket]) -> tuple[list[Socket], int]:
@@ -190,15 +199,9 @@ def _joined(text: bytes) -> list[bytes]:
     return [line for line in lines if line]
 
 
-def _unix_socket(netns: int, flags: int, kind: int, state: int, inode: int, name: bytes | None) -> Socket:
-    if flags & _ACCEPTING:
-        word = "LISTEN"
-    else:
-        word = "ESTABLISHED" if state == 3 else "CLOSE"  # SS_CONNECTED
-    if name is None:
-        local = UNNAMED
-    else:
-        local = unix_endpoint(b"\0" + name[1:] if name.startswith(b"@") else name)
+def _unix_socket(netns: int, *, flags: int, kind: int, state: int, inode: int, name: bytes | None) -> Socket:
+    word = "LISTEN" if flags & _ACCEPTING else "ESTABLISHED" if state == _CONNECTED else "CLOSE"
+    local = UNNAMED if name is None else unix_endpoint(b"\0" + name[1:] if name.startswith(b"@") else name)
     return Socket(
         netns, None, "unix", KINDS.get(kind, "unknown"), "unix", word, local, None, None, inode, None, None, None,
         None, None,

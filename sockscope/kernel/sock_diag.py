@@ -47,11 +47,11 @@ def inet(family: int, protocol: int, ports: Iterable[tuple[int, int]] | None = N
     return struct.pack("=BBBBI48x", family, small, _EXT_SKMEMINFO, 0, ALL_STATES) + attribute + _filter(ports)
 
 
-def inet_exact(
+def inet_exact(  # noqa: PLR0917
     family: int, protocol: int, local: tuple[bytes, int], remote: tuple[bytes, int], interface: int, cookie: int | None,
     extensions: int = _EXT_SKMEMINFO,
 ) -> bytes:
-    """A request for one socket by its id (not a dump). Addresses are packed; `extensions` are INET_DIAG_* bits."""
+    """Ask for one socket by its id (not a dump). Addresses are packed; `extensions` are INET_DIAG_* bits."""
     small = protocol if protocol < 256 else IPPROTO_RAW_ATTRIBUTE
     attribute = b"" if protocol < 256 else struct.pack("=HHI", 8, _REQ_PROTOCOL, protocol)
     head = struct.pack("=BBBBI", family, small, extensions, 0, ALL_STATES)
@@ -77,7 +77,7 @@ def netlink() -> bytes:
 
 
 def port_bytecode(ports: Iterable[tuple[int, int]]) -> bytes:
-    """A filter program that lets a socket pass if either port lies in one of the inclusive ranges.
+    """Write a filter program that lets a socket pass if either port lies in one of the inclusive ranges.
 
     inet_diag.c inet_diag_bc_run: an op adds `yes` to the program counter on success and `no` otherwise; the port of
     S_GE and its like stands in the `no` of the op that follows. Running to exactly the end accepts, four bytes beyond

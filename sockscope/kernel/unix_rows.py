@@ -35,7 +35,7 @@ class UnixRows:
         self._memories: dict[bytes, SocketMemory] = {}
 
     def decode(self, row: bytes | bytearray, start: int, end: int, *, expires: bool = False) -> Socket:  # noqa: ARG002
-        """The row at data[start:end]. Raises MalformedError only."""
+        """Read the row at data[start:end]. Raises MalformedError only."""
         if end - start < UNIX_ROW_BYTES or end > len(row):
             raise MalformedError("row length")
         _, kind, state, inode, cookie = _UNIX.unpack_from(row, start)
@@ -73,7 +73,7 @@ class PacketRows:
         self.netns = netns
 
     def decode(self, row: bytes | bytearray, start: int, end: int, *, expires: bool = False) -> Socket:  # noqa: ARG002
-        """The row at data[start:end]. Raises MalformedError only."""
+        """Read the row at data[start:end]. Raises MalformedError only."""
         if end - start < UNIX_ROW_BYTES or end > len(row):
             raise MalformedError("row length")
         _, kind, number, inode, cookie = _PACKET.unpack_from(row, start)
@@ -81,8 +81,8 @@ class PacketRows:
         info, uid = found.get(0, b""), found.get(5, b"")
         memory = memory_of(found.get(6, b""))
         return packet_socket(
-            self.netns, cookie, kind, number, _WORD.unpack_from(info)[0] if len(info) >= 4 else 0, inode,
-            _WORD.unpack_from(uid)[0] if len(uid) >= 4 else None, memory,
+            self.netns, cookie, kind=kind, number=number, interface=_WORD.unpack_from(info)[0] if len(info) >= 4 else 0,
+            inode=inode, uid=_WORD.unpack_from(uid)[0] if len(uid) >= 4 else None, memory=memory,
         )
 
 
@@ -93,13 +93,16 @@ class NetlinkRows:
         self.netns = netns
 
     def decode(self, row: bytes | bytearray, start: int, end: int, *, expires: bool = False) -> Socket:  # noqa: ARG002
-        """The row at data[start:end]. Raises MalformedError only."""
+        """Read the row at data[start:end]. Raises MalformedError only."""
         if end - start < NETLINK_ROW_BYTES or end > len(row):
             raise MalformedError("row length")
         _, kind, protocol, state, port, _, _, inode, cookie = _NETLINK.unpack_from(row, start)
         found = dict(attributes(row, start + NETLINK_ROW_BYTES, end))
         memory = memory_of(found.get(0, b""))
-        return netlink_socket(self.netns, cookie, kind, protocol, port, inode, memory, connected=state == 1)
+        return netlink_socket(
+            self.netns, cookie, kind=kind, protocol=protocol, port=port, inode=inode, memory=memory,
+            connected=state == 1,
+        )
 
 
 NETLINK_NAMES = {  # include/uapi/linux/netlink.h
@@ -107,14 +110,16 @@ NETLINK_NAMES = {  # include/uapi/linux/netlink.h
     9: "audit", 10: "fib_lookup", 11: "connector", 12: "netfilter", 13: "ip6_fw", 14: "dnrtmsg",
     15: "kobject_uevent", 16: "generic", 18: "scsitransport", 19: "ecryptfs", 20: "rdma", 21: "crypto", 22: "smc",
 }
-ETHERNET_NAMES = {0: "none", 0x0003: "all", 0x0800: "ip", 0x0806: "arp", 0x86DD: "ipv6", 0x888E: "eapol", 0x88CC: "lldp"}
+ETHERNET_NAMES = {  # include/uapi/linux/if_ether.h
+    0: "none", 0x0003: "all", 0x0800: "ip", 0x0806: "arp", 0x86DD: "ipv6", 0x888E: "eapol", 0x88CC: "lldp",
+}
 
 
 def packet_socket(
-    netns: int, cookie: int | None, kind: int, number: int, interface: int, inode: int, uid: int | None,
-    memory: SocketMemory | None, receive: int | None = None,
+    netns: int, cookie: int | None, *, kind: int, number: int, interface: int, inode: int, uid: int | None,
+    memory: SocketMemory | None = None, receive: int | None = None,
 ) -> Socket:
-    """A packet socket's value from what packet_diag or /proc/net/packet told. Its queue is rmem, truesize."""
+    """Make a packet socket's value of what packet_diag or /proc/net/packet told. Its queue is rmem, truesize."""
     name = ETHERNET_NAMES.get(number, f"0x{number:04x}")
     return Socket(
         netns, cookie, "packet", TYPES.get(kind, "unknown"), "packet", "CLOSE", Endpoint(name), None,
@@ -124,10 +129,11 @@ def packet_socket(
 
 
 def netlink_socket(
-    netns: int, cookie: int | None, kind: int, protocol: int, port: int, inode: int, memory: SocketMemory | None, *,
-    connected: bool | None = None, receive: int | None = None, send: int | None = None, drops: int | None = None,
+    netns: int, cookie: int | None, *, kind: int, protocol: int, port: int, inode: int,
+    memory: SocketMemory | None = None, connected: bool | None = None, receive: int | None = None, send: int | None = None,
+    drops: int | None = None,
 ) -> Socket:
-    """A netlink socket's value; the kernel's own have inode 0... and port id 0. No uid is told by the kernel."""
+    """Make a netlink socket's value. The kernel's own have port id 0; no uid is told of any."""
     name = NETLINK_NAMES.get(protocol, str(protocol))
     return Socket(
         netns, cookie, "netlink", TYPES.get(kind, "raw"), "netlink", "ESTABLISHED" if connected else "CLOSE",

@@ -130,8 +130,8 @@ def packet_socket(
 
 def netlink_socket(
     netns: int, cookie: int | None, *, kind: int, protocol: int, port: int, inode: int,
-    memory: SocketMemory | None = None, connected: bool | None = None, receive: int | None = None, send: int | None = None,
-    drops: int | None = None,
+    memory: SocketMemory | None = None, connected: bool | None = None, receive: int | None = None,
+    send: int | None = None, drops: int | None = None,
 ) -> Socket:
     """Make a netlink socket's value. The kernel's own have port id 0; no uid is told of any."""
     name = NETLINK_NAMES.get(protocol, str(protocol))

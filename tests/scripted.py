@@ -8,12 +8,14 @@ from typing import Any
 from builders import make_snapshot, make_socket
 from msgspec import structs
 
+from sockscope.analysis.findings.rules import find
 from sockscope.analysis.memory import EMPTY, Memory, remember
 from sockscope.analysis.move import move_of
-from sockscope.model.detail import ProcessDetail, Read, SocketDetail, TcpInfo
+from sockscope.model.detail import ProcessDetail, Read, SocketDetail, TcpInfo, Watch
+from sockscope.model.finding import Finding
 from sockscope.model.observation import Observation
 from sockscope.model.process import Thread
-from sockscope.model.snapshot import Snapshot
+from sockscope.model.snapshot import Counters, Snapshot
 from sockscope.model.socket import Endpoint, Socket
 from sockscope.model.verdict import RowMove
 
@@ -56,6 +58,14 @@ class Script:
         """The move of this row now."""
         return move_of(self.memory, self.snapshot, self.snapshot.sockets[socket.key])
 
+    def find(self) -> tuple[Finding, ...]:
+        """What is wrong now."""
+        return find(self.memory, self.observation())
+
+    def rules(self) -> list[str]:
+        """The rules of what is wrong now."""
+        return [finding.rule for finding in self.find()]
+
     def observation(self, **values: Any) -> Observation:
         """What findings are drawn from."""
         return Observation(self.snapshot, details=self.memory.details, **values)
@@ -89,6 +99,18 @@ def tcp_detail(socket: Socket, at_s: float, **values: Any) -> SocketDetail:
 def threads_detail(pid: int, at_s: float, *threads: Thread, start: int = 1) -> ProcessDetail:
     """A reading of a process's threads at that time."""
     return ProcessDetail((pid, start), threads=Read(threads, at_s))
+
+
+def make_counters(**values: int) -> tuple[Counters, ...]:
+    """The namespace's counters; two underscores stand for the dot of their names."""
+    return (Counters(4_026_531_840, {name.replace("__", "."): value for name, value in values.items()}),)
+
+
+def make_watch(socket: Socket, **values: Any) -> Watch:
+    """A level-triggered registration for reading in epoll set 3 of process 10."""
+    fields: dict[str, Any] = {"pid": 10, "epoll_fd": 3, "fd": 24, "inode": socket.inode, "device": 9, "events": 0x19,
+                              "data": "18", "trigger": "level", "oneshot": False, "armed": True, "exclusive": False}
+    return Watch(**{**fields, **values})
 
 
 def make_thread(pid: int = 10, tid: int | None = None, **values: Any) -> Thread:

@@ -36,7 +36,7 @@ def _state_s(sight: Sight) -> tuple[float | None, bool]:
 def _syn_sent(sight: Sight) -> Move:
     since_s, at_least = _state_s(sight)
     tries = sight.socket.timer.retransmits if sight.socket.timer is not None else 0
-    full = _full_listener(sight)
+    full = full_listener(sight)
     if full is not None:
         stalled = tries >= 1 and since_s is not None and since_s >= ANSWER_S
         reason = f"not accepted: {port_text(full)}'s accept queue is full ({full.receive_queued} of {full.send_queued})"
@@ -49,7 +49,7 @@ def _syn_sent(sight: Sight) -> Move:
     return Move("network", "unverified" if tries else "moving", since_s, "connecting", at_least)
 
 
-def _full_listener(sight: Sight) -> Socket | None:
+def full_listener(sight: Sight) -> Socket | None:
     """Find the listener on this host that throws these SYNs away. Without one, None."""
     remote = sight.socket.remote
     if remote is None or not _is_local(sight, remote.address):

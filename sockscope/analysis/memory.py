@@ -28,6 +28,7 @@ V = TypeVar("V")
 COUNTER_SAMPLES = 11  # ten differences: the widest window of findings.md section 3
 DETAILS_KEPT = 1024  # sockets whose last details are kept; the feed reads at most 256 a refresh
 PROCESS_KEPT_S = 60.0
+PORTS_KEPT = 4096
 MUTE_S = 600.0  # a disproof mutes a rule for that process so long
 DISPROOF_S = 10.0  # a read without a new arrival disproves "lost" only when it had waited this long
 
@@ -71,6 +72,7 @@ class Memory(Struct, frozen=True):
     fd_trends: Mapping[int, FdTrend] = {}
     listeners: Mapping[Port, tuple[SocketKey, ...]] = {}
     accepts: Mapping[Port, Accepts] = {}
+    closes: Mapping[Port, float] = {}  # by service port: when a CLOSE_WAIT was last seen to end
     waiting: Mapping[Port, tuple[float, bool]] = {}  # oldest connection not accepted: since, and whether that is exact
     counters: tuple[CountersAt, ...] = ()
     history: History = History()
@@ -94,7 +96,7 @@ EMPTY = Memory()
 
 
 def remember(memory: Memory, snapshot: Snapshot, details: Iterable[SocketDetail | ProcessDetail] = ()) -> Memory:
-    """Fold in one more look and the details read since the last one. another boot or host starts anew."""
+    """Fold in one more look and the details read since the last one; another boot or host starts anew."""
     before = memory.snapshot
     if before is not None and (before.boot_id, before.host) != (snapshot.boot_id, snapshot.host):
         memory, before = EMPTY, None
@@ -111,7 +113,8 @@ def remember(memory: Memory, snapshot: Snapshot, details: Iterable[SocketDetail 
         counters=(*memory.counters, CountersAt(at_s, sample, snapshot.counters))[-COUNTER_SAMPLES:],
     )
     memory = structs.replace(
-        memory, accepts=_fold_accepts(memory, before, changes), waiting=_oldest_waiting(memory.tracks, snapshot),
+        memory, closes=_fold_closes(memory, before, changes), accepts=_fold_accepts(memory, before, changes),
+        waiting=_oldest_waiting(memory.tracks, snapshot),
     )
     return _forget(_fold_details(memory, details), changes.gone)
 
@@ -123,6 +126,8 @@ def difference(before: Snapshot | None, now: Snapshot) -> Changes:
     if now.changes is not None and now.sequence == before.sequence + 1:
         return now.changes
     old, new = before.sockets, now.sockets
+    if old is new:
+        return Changes(frozenset(), frozenset(), frozenset())
     differing = [key for key, socket in new.items() if old.get(key) is not socket]
     born = frozenset(key for key in differing if key not in old)
     gone = frozenset(old.keys() - new.keys()) if len(old) + len(born) != len(new) else frozenset[SocketKey]()
@@ -190,6 +195,30 @@ def _fold_accepts(memory: Memory, before: Snapshot | None, changes: Changes) -> 
         earlier = folded[port].count if port in folded else 0
         folded[port] = Accepts(snapshot.monotonic_s, memory.sample, earlier + count)
     return folded
+
+
+def service_port(listeners: Mapping[Port, tuple[SocketKey, ...]], socket: Socket) -> int:
+    """Return the port that names the service: the local one where we listen there, else the remote one."""
+    local = socket.local.port or 0
+    if (socket.netns, local) in listeners or socket.remote is None:
+        return local
+    return socket.remote.port or 0
+
+
+def _fold_closes(memory: Memory, before: Snapshot | None, changes: Changes) -> Mapping[Port, float]:
+    """Note when a connection that was in CLOSE_WAIT left it: whoever closes does not leak."""
+    snapshot = memory.snapshot
+    if before is None or snapshot is None:
+        return memory.closes
+    ended: dict[Port, float] = {}
+    for key in (*changes.gone, *changes.changed):
+        old, new = before.sockets.get(key), snapshot.sockets.get(key)
+        if old is not None and old.state == "CLOSE_WAIT" and (new is None or new.state != "CLOSE_WAIT"):
+            ended[old.netns, service_port(memory.listeners, old)] = snapshot.monotonic_s
+    if not ended:
+        return memory.closes
+    kept = sorted({**memory.closes, **ended}.items(), key=lambda entry: entry[1])
+    return dict(kept[-PORTS_KEPT:])
 
 
 def _oldest_waiting(kept: Mapping[SocketKey, Track], snapshot: Snapshot) -> Mapping[Port, tuple[float, bool]]:

@@ -57,7 +57,7 @@ def has_track(socket: Socket) -> bool:
         return True
     queued = bool(socket.receive_queued or socket.send_queued)
     if socket.protocol != "tcp":
-        return queued or bool(socket.drop_count and socket.is_inet)
+        return queued or bool(socket.drop_count and socket.is_inet) or asks_dns(socket)
     if socket.state in AT_REST:
         return False
     if queued or socket.state != "ESTABLISHED" or not socket.inode:
@@ -96,6 +96,11 @@ def fold(track: Track | None, before: Socket | None, now: Socket, moment: Moment
         head_since_s=_head(track.head_since_s, before, now, at_s),
         drops=_drops(track.drops, before, now, sample),
     )
+
+
+def asks_dns(socket: Socket) -> bool:
+    """Whether it is a connected resolver's socket: a thread may be waiting for its answer."""
+    return socket.protocol == "udp" and socket.remote is not None and socket.remote.port == 53
 
 
 def is_unaccepted(socket: Socket) -> bool:

@@ -1,0 +1,87 @@
+"""accept-stalled, accept-overflow: connections wait in the accept queue, or are thrown away before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sockscope.analysis.findings.scene import Scene, about_port, about_process, evidence
+from sockscope.analysis.sight import port_text, seconds_text
+from sockscope.model.finding import Evidence, Finding
+from sockscope.model.socket import Socket
+
+OVERFLOW_SAMPLES = 2  # of the ten that a track keeps
+OVERFLOW_AT_ONCE = 10
+
+
+def find_stalled(scene: Scene) -> Iterator[Finding]:
+    """Report listeners whose oldest connection waits 5 s and more while none was accepted in five samples."""
+    for socket, move in scene.moved():
+        if not socket.is_listener or move.row.condition != "stalled":
+            continue
+        pids = scene.pids(socket)
+        length, limit = socket.receive_queued or 0, socket.send_queued or 0
+        since_s = move.row.since_s or 0.0
+        at_limit = [pid for pid in pids if _at_fd_limit(scene, pid)]
+        yield Finding(
+            "accept-stalled", "severe",
+            f"{length} of {limit + 1} connections to {port_text(socket)} wait for {scene.who(pids)} to accept() them;"
+            f" none was accepted for {seconds_text(since_s)}",
+            (*_queue(socket), evidence("oldest wait", f"{'≥' if move.row.at_least else ''}{since_s:.0f} s",
+                                       "cookies without an inode, each look")),
+            _advice(scene, at_limit, pids),
+            cause="fd-limit" if at_limit else None, for_s=since_s,
+            about=(*about_process(pids), *about_port(socket)), sockets=(socket.key,),
+        )
+
+
+def _queue(socket: Socket) -> tuple[Evidence, ...]:
+    length, limit = socket.receive_queued or 0, socket.send_queued or 0
+    state = "full" if length > limit else "not full"
+    return (evidence("accept queue", f"{length} waiting, backlog {limit}, {state}", "sock_diag, each look"),)
+
+
+def _at_fd_limit(scene: Scene, pid: int) -> bool:
+    process = scene.process(pid)
+    return (
+        process is not None and process.fd_limit is not None and process.fd_count is not None
+        and process.fd_count >= process.fd_limit
+    )
+
+
+def _advice(scene: Scene, at_limit: list[int], pids: tuple[int, ...]) -> tuple[str, ...]:
+    if at_limit:
+        full = f"{scene.who(at_limit)} is at its limit of open files: accept() fails with EMFILE"
+        return (f"{full}. Raise LimitNOFILE, or close what is no longer used",)
+    if not pids:
+        return ("The process is not visible: run as root to see what it does instead of accepting",)
+    return (
+        "See in the Process view what its threads do instead of accept()",
+        "If the listener is in an epoll set, look whether its registration was removed or spent (one-shot)",
+    )
+
+
+def find_overflow(scene: Scene) -> Iterator[Finding]:
+    """Report listeners that throw connections away: their own drop counter and the namespace's ListenDrops rise."""
+    for socket, track in scene.tracked("tcp"):
+        if not socket.is_listener or not track.drops:
+            continue
+        counted = scene.rises(socket.netns, "TcpExt.ListenDrops")
+        known = scene.counter(socket.netns, "TcpExt.ListenDrops") is not None
+        drops = [rise for sample, rise in track.drops if not known or sample in counted]
+        if len(drops) < OVERFLOW_SAMPLES and not any(rise >= OVERFLOW_AT_ONCE for rise in drops):
+            continue
+        pids = scene.pids(socket)
+        limit = socket.send_queued or 0
+        somaxconn = scene.counter(socket.netns, "sysctl.somaxconn")
+        yield Finding(
+            "accept-overflow", "warning",
+            f"{sum(drops)} connection attempts to {port_text(socket)} were dropped in the last 10 looks:"
+            f" the accept queue of {limit + 1} overflows",
+            (*_queue(socket),
+             evidence("drops of the listener", f"+{sum(drops)} in {len(drops)} looks", "SKMEMINFO drops, each look"),
+             evidence("ListenDrops", f"+{sum(counted.values())}" if known else "not read", "netstat, each look")),
+            (f"Raise listen()'s backlog above {limit}"
+             + (f" and net.core.somaxconn above {somaxconn}" if somaxconn is not None and limit >= somaxconn else ""),
+             "Accept in a loop until EAGAIN, or with more threads or processes"),
+            about=(*about_process(pids), *about_port(socket)), sockets=(socket.key,),
+        )

@@ -1,0 +1,143 @@
+"""Who waits for whom: from a socket to the thread that should act, to what that thread waits for, and on from there.
+
+Followed across sockets and pipes of this host, as far as threads and fds were read in detail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from sockscope.analysis.peers import peer_of
+from sockscope.model.detail import ProcessDetail
+from sockscope.model.observation import Observation
+from sockscope.model.process import Fd, Thread
+from sockscope.model.snapshot import Snapshot
+from sockscope.model.socket import Socket, SocketKey
+
+MOST_LINKS = 8
+WAITS_FOR_PEER = frozenset({"read", "readv", "recvfrom", "recvmsg", "recvmmsg", "connect"})
+WRITES = frozenset({"write", "writev", "sendto", "sendmsg", "sendmmsg", "sendfile", "splice"})
+BLOCKED = frozenset({"S", "D"})
+
+
+class Link(Struct, frozen=True, gc=False):
+    """One thread that waits: in which call, on which fd, and what that fd is. `closes` marks a circle: a deadlock.
+
+    `socket` is the socket it waits on; `other` the row of the other end where that is on this host.
+    """
+
+    pid: int
+    tid: int
+    name: bytes
+    call: str
+    fd: int | None
+    what: str
+    socket: SocketKey | None = None
+    other: SocketKey | None = None
+    closes: bool = False
+
+
+def wait_chain(socket: Socket, observation: Observation) -> tuple[Link, ...]:
+    """Follow, from the threads of this socket's holders, what each waits for. Empty where nothing was read."""
+    snapshot, details = observation.snapshot, observation.process_details
+    links: list[Link] = []
+    seen: set[int] = set()
+    pids = [holder.pid for holder in snapshot.holders_of(socket)]
+    came_by: Socket | None = socket
+    while pids and len(links) < MOST_LINKS:
+        step = _next_step(pids, details, snapshot, came_by)
+        if step is None:
+            break
+        link, pids, came_by = step
+        if link.pid in seen:
+            links[-1:] = [Link(*(getattr(links[-1], name) for name in Link.__struct_fields__[:-1]), closes=True)]
+            break
+        seen.add(link.pid)
+        links.append(link)
+    return tuple(links)
+
+
+def _next_step(
+    pids: list[int], details: Mapping[int, ProcessDetail], snapshot: Snapshot, came_by: Socket | None
+) -> tuple[Link, list[int], Socket | None] | None:
+    """Find the first of these processes with a thread blocked on an fd other than where we came from."""
+    for pid in dict.fromkeys(pids):
+        for thread in _threads(pid, details, snapshot):
+            call = thread.call or ""
+            if thread.state not in BLOCKED or thread.on_fd is None or call not in WAITS_FOR_PEER | WRITES:
+                continue
+            socket = held(snapshot, pid, thread.on_fd)
+            if socket is not None and came_by is not None and socket.key == came_by.key:
+                continue
+            if socket is not None:
+                return _by_socket(pid, thread, socket, snapshot)
+            fd = _fd(pid, thread.on_fd, details, snapshot)
+            if fd is not None and fd.kind in ("pipe", "fifo") and fd.inode is not None:
+                return _by_pipe(thread, fd, details, snapshot)
+    return None
+
+
+def _by_socket(
+    pid: int, thread: Thread, socket: Socket, snapshot: Snapshot
+) -> tuple[Link, list[int], Socket | None]:
+    other = peer_of(snapshot, socket)
+    remote = socket.remote
+    if remote is not None and remote.port is not None:
+        what = f"[{remote.address}]:{remote.port}" if ":" in remote.address else f"{remote.address}:{remote.port}"
+    else:
+        what = f"{socket.family} socket"
+    link = Link(pid, thread.tid, thread.name, thread.call or "", thread.on_fd, what, socket.key,
+                other.key if other is not None else None)
+    return link, [holder.pid for holder in snapshot.holders_of(other)] if other is not None else [], other
+
+
+def _by_pipe(
+    thread: Thread, fd: Fd, details: Mapping[int, ProcessDetail], snapshot: Snapshot
+) -> tuple[Link, list[int], Socket | None]:
+    link = Link(thread.pid, thread.tid, thread.name, thread.call or "", fd.fd, f"pipe:[{fd.inode}]")
+    others = [pid for pid in {*details, *(one.pid for one in snapshot.fds or ())} if pid != thread.pid]
+    holding = [pid for pid in sorted(others) if any(
+        one.inode == fd.inode and one.kind in ("pipe", "fifo") for one in _fds(pid, details, snapshot)
+    )]
+    return link, holding, None
+
+
+def _threads(pid: int, details: Mapping[int, ProcessDetail], snapshot: Snapshot) -> tuple[Thread, ...]:
+    detail = details.get(pid)
+    if detail is not None and detail.threads is not None and detail.threads.value is not None:
+        return detail.threads.value
+    return tuple(thread for thread in snapshot.threads or () if thread.pid == pid)
+
+
+def _fds(pid: int, details: Mapping[int, ProcessDetail], snapshot: Snapshot) -> tuple[Fd, ...]:
+    detail = details.get(pid)
+    if detail is not None and detail.fds is not None and detail.fds.value is not None:
+        return detail.fds.value
+    return tuple(fd for fd in snapshot.fds or () if fd.pid == pid)
+
+
+def _fd(pid: int, number: int, details: Mapping[int, ProcessDetail], snapshot: Snapshot) -> Fd | None:
+    return next((fd for fd in _fds(pid, details, snapshot) if fd.fd == number), None)
+
+
+def held(snapshot: Snapshot, pid: int, fd: int) -> Socket | None:
+    """Find the socket behind a process's fd. Looks through all holders: for single questions only."""
+    wanted = (pid, fd)
+    inode = next((inode for inode, all_ in snapshot.holders.items() if any((h.pid, h.fd) == wanted for h in all_)), None)
+    if inode is None:
+        return None
+    return next((socket for socket in snapshot.sockets.values() if socket.inode == inode), None)
+
+
+def chain_text(links: tuple[Link, ...]) -> str:
+    """Say the chain: "thread 2311 is in recvfrom(fd 9 → 10.0.0.7:5432)"; further processes after a semicolon."""
+    parts = []
+    for link in links:
+        fd = f"fd {link.fd} → " if link.fd is not None else ""
+        who = f"thread {link.tid}" if link is links[0] else f"process {link.pid}"
+        parts.append(f"{who} is in {link.call}({fd}{link.what})")
+    if links and links[-1].closes:
+        parts.append("and so in a circle: a deadlock")
+    return "; ".join(parts)

@@ -32,7 +32,7 @@ class Counters(Struct, frozen=True):
     values: Mapping[str, int]
 
 
-class Snapshot(Struct, frozen=True):
+class Snapshot(Struct, frozen=True, weakref=True):
     """One look. `sockets` keeps first-seen order, the stable tie-break of every sort.
 
     `holders` is keyed by socket inode (inode numbers of sockfs are unique over all namespaces). A socket that is not

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sockscope.analysis.receive_move import listener_of, payload
-from sockscope.analysis.sight import NOBODY, Sight, bytes_text, port_text, seconds_text
+from sockscope.analysis.sight import NOBODY, Sight, bytes_text, is_full, port_text, seconds_text
 from sockscope.model.socket import Socket, SocketKey
 from sockscope.model.verdict import Move
 
@@ -56,7 +56,7 @@ def full_listener(sight: Sight) -> Socket | None:
         return None
     keys: tuple[SocketKey, ...] = sight.memory.listeners.get((sight.socket.netns, remote.port or 0), ())
     rows = [row for key in keys if (row := sight.snapshot.sockets.get(key)) is not None]
-    return next((row for row in rows if (row.receive_queued or 0) > (row.send_queued or 0)), None)
+    return next((row for row in rows if is_full(row)), None)
 
 
 def _is_local(sight: Sight, address: str) -> bool:
@@ -66,7 +66,7 @@ def _is_local(sight: Sight, address: str) -> bool:
 def _syn_received(sight: Sight) -> Move:
     since_s, at_least = _state_s(sight)
     listener = listener_of(sight, sight.socket)
-    if listener is not None and (listener.receive_queued or 0) > (listener.send_queued or 0):
+    if listener is not None and is_full(listener):
         return Move("app", "moving", since_s, "the accept queue is full: this handshake cannot end", at_least)
     return Move("network", "moving", since_s, "handshake: its last packet is awaited", at_least)
 

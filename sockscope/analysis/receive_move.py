@@ -9,6 +9,7 @@ from sockscope.analysis.sight import (
     VERIFY_SAMPLES,
     Sight,
     bytes_text,
+    is_full,
     port_text,
     seconds_text,
 )
@@ -164,9 +165,9 @@ def _accept(sight: Sight) -> Move:
     waiting = socket.receive_queued or 0
     if not waiting:
         return NOBODY
-    limit = socket.send_queued or 0
-    full = "accept queue full: " if waiting > limit else ""
-    what = f"{full}{waiting} of {limit + 1} wait to be accepted"
+    full = "accept queue full: " if is_full(socket) else ""
+    most = f" of {socket.send_queued + 1}" if socket.send_queued is not None else ""
+    what = f"{full}{waiting}{most} wait to be accepted"
     if track is None or track.receive_since_s is None:
         return Move("app", "unverified", None, what)
     queued_s = sight.now_s - track.receive_since_s

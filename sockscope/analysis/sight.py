@@ -67,6 +67,11 @@ class Sight:
         return self.memory.sample - sample + 1
 
 
+def is_full(listener: Socket) -> bool:
+    """Whether the accept queue is full; False where its limit is not known (/proc/net has none)."""
+    return listener.send_queued is not None and (listener.receive_queued or 0) > listener.send_queued
+
+
 def bytes_text(count: int) -> str:
     """Say a size to the byte: 212,004 B."""
     return f"{count:,} B"

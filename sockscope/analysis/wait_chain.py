@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sockscope.analysis.peers import peer_of
 from sockscope.model.detail import ProcessDetail
@@ -52,7 +52,7 @@ def wait_chain(socket: Socket, observation: Observation) -> tuple[Link, ...]:
             break
         link, pids, came_by = step
         if link.pid in seen:
-            links[-1:] = [Link(*(getattr(links[-1], name) for name in Link.__struct_fields__[:-1]), closes=True)]
+            links[-1] = structs.replace(links[-1], closes=True)
             break
         seen.add(link.pid)
         links.append(link)
@@ -125,8 +125,8 @@ def _fd(pid: int, number: int, details: Mapping[int, ProcessDetail], snapshot: S
 def held(snapshot: Snapshot, pid: int, fd: int) -> Socket | None:
     """Find the socket behind a process's fd. Looks through all holders: for single questions only."""
     wanted = (pid, fd)
-    inode = next((inode for inode, all_ in snapshot.holders.items() if any((h.pid, h.fd) == wanted for h in all_)), None)
-    if inode is None:
+    inode = next((inode for inode, them in snapshot.holders.items() if any((h.pid, h.fd) == wanted for h in them)), 0)
+    if not inode:
         return None
     return next((socket for socket in snapshot.sockets.values() if socket.inode == inode), None)
 

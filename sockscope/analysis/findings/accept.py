@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sockscope.analysis.findings.scene import Scene, about_port, about_process, evidence
-from sockscope.analysis.sight import port_text, seconds_text
+from sockscope.analysis.sight import is_full, port_text, seconds_text
 from sockscope.model.finding import Evidence, Finding
 from sockscope.model.socket import Socket
 
@@ -19,13 +19,13 @@ def find_stalled(scene: Scene) -> Iterator[Finding]:
         if not socket.is_listener or move.row.condition != "stalled":
             continue
         pids = scene.pids(socket)
-        length, limit = socket.receive_queued or 0, socket.send_queued or 0
+        most = f" of {socket.send_queued + 1}" if socket.send_queued is not None else ""
         since_s = move.row.since_s or 0.0
         at_limit = [pid for pid in pids if _at_fd_limit(scene, pid)]
         yield Finding(
             "accept-stalled", "severe",
-            f"{length} of {limit + 1} connections to {port_text(socket)} wait for {scene.who(pids)} to accept() them;"
-            f" none was accepted for {seconds_text(since_s)}",
+            f"{socket.receive_queued}{most} connections to {port_text(socket)} wait for {scene.who(pids)} to accept()"
+            f" them; none was accepted for {seconds_text(since_s)}",
             (*_queue(socket), evidence("oldest wait", f"{'≥' if move.row.at_least else ''}{since_s:.0f} s",
                                        "cookies without an inode, each look")),
             _advice(scene, at_limit, pids),
@@ -35,9 +35,9 @@ def find_stalled(scene: Scene) -> Iterator[Finding]:
 
 
 def _queue(socket: Socket) -> tuple[Evidence, ...]:
-    length, limit = socket.receive_queued or 0, socket.send_queued or 0
-    state = "full" if length > limit else "not full"
-    return (evidence("accept queue", f"{length} waiting, backlog {limit}, {state}", "sock_diag, each look"),)
+    limit = socket.send_queued if socket.send_queued is not None else "not known"
+    state = "full" if is_full(socket) else "not full"
+    return (evidence("accept queue", f"{socket.receive_queued} waiting, backlog {limit}, {state}", "each look"),)
 
 
 def _at_fd_limit(scene: Scene, pid: int) -> bool:

@@ -61,7 +61,8 @@ def _taken_in(parent: Finding, child: Finding) -> Finding:
     """Take a consequence in: one that is worse than its cause makes the whole as bad."""
     also = parent.also if child.rule == parent.rule else tuple(dict.fromkeys((*parent.also, child.rule, *child.also)))
     return structs.replace(
-        parent, severity=min(parent.severity, child.severity, key=SEVERITIES.index), also=also, for_s=max(parent.for_s or 0.0, child.for_s or 0.0) or None,
+        parent, severity=min(parent.severity, child.severity, key=SEVERITIES.index), also=also,
+        for_s=max(parent.for_s or 0.0, child.for_s or 0.0) or None,
         sockets=tuple(dict.fromkeys((*parent.sockets, *child.sockets))),
         about=tuple(dict.fromkeys((*parent.about, *child.about))),
         evidence=tuple(dict.fromkeys((*parent.evidence, *child.evidence))),

@@ -72,7 +72,8 @@ def _evidence(sight: Sight, move: Move, mark: int | None) -> tuple[Evidence, ...
     ]
     if tcp is not None and tcp.consumed is not None:
         taken = f"{bytes_text(tcp.consumed)}, unchanged over {tcp.consumed_reads} readings"
-        lines.append(evidence("taken by the application", taken, "tcp_info bytes_received - rq", sight.now_s - tcp.at_s))
+        age_s = sight.now_s - tcp.at_s
+        lines.append(evidence("taken by the application", taken, "tcp_info bytes_received - rq", age_s))
     frozen_s = sight.frozen_since_s()
     if frozen_s is not None:
         lines.append(evidence("threads of the holders", f"none ran for {sight.now_s - frozen_s:.0f} s", "schedstat"))

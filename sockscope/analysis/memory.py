@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from sockscope.analysis import history, progress, tracks
 from sockscope.analysis.history import History
+from sockscope.analysis.peers import normalised
 from sockscope.analysis.progress import ProcessProgress, TcpProgress
 from sockscope.analysis.tracks import Moment, Track
 from sockscope.model.detail import ProcessDetail, SocketDetail
@@ -71,6 +72,7 @@ class Memory(Struct, frozen=True):
     process_details: Mapping[tuple[int, int | None], ProcessDetail] = {}
     fd_trends: Mapping[int, FdTrend] = {}
     listeners: Mapping[Port, tuple[SocketKey, ...]] = {}
+    addresses: frozenset[str] = frozenset()  # of all rows, local: only at one of them can another end be
     accepts: Mapping[Port, Accepts] = {}
     closes: Mapping[Port, float] = {}  # by service port: when a CLOSE_WAIT was last seen to end
     waiting: Mapping[Port, tuple[float, bool]] = {}  # oldest connection not accepted: since, and whether that is exact
@@ -109,6 +111,7 @@ def remember(memory: Memory, snapshot: Snapshot, details: Iterable[SocketDetail 
         memory, snapshot=snapshot, sample=sample, first_s=memory.first_s if before is not None else at_s,
         tracks=kept, history=history.record(memory.history, at_s, restless, snapshot.sockets),
         listeners=_fold_listeners(memory.listeners, before, snapshot, changes),
+        addresses=_fold_addresses(memory.addresses, changes.new, snapshot),
         fd_trends=_fold_fds(memory.fd_trends, before, snapshot),
         counters=(*memory.counters, CountersAt(at_s, sample, snapshot.counters))[-COUNTER_SAMPLES:],
     )
@@ -233,6 +236,15 @@ def _oldest_waiting(kept: Mapping[SocketKey, Track], snapshot: Snapshot) -> Mapp
         if port not in oldest or since_s < oldest[port][0]:
             oldest[port] = (since_s, track.whole)
     return oldest
+
+
+def _fold_addresses(
+    kept: frozenset[str], new: Iterable[SocketKey], snapshot: Snapshot
+) -> frozenset[str]:
+    """Collect local addresses, so that a peer is looked for only where there can be one."""
+    sockets = snapshot.sockets
+    found = {normalised(sockets[key].local.address) for key in new if key in sockets} - kept
+    return kept | found if found else kept
 
 
 def _fold_fds(kept: Mapping[int, FdTrend], before: Snapshot | None, now: Snapshot) -> Mapping[int, FdTrend]:

@@ -24,7 +24,9 @@ def find(scene: Scene) -> Iterator[Finding]:
     """Report sockets whose readable data was verifiably not touched for 10 s; those of a process and cause together."""
     groups: dict[tuple[object, ...], Finding] = {}
     for socket, move in scene.moved():
-        if socket.is_listener or not socket.inode:
+        if socket.is_listener or not socket.inode or not payload(socket):
+            continue
+        if move.receive.condition != "stalled" and socket.key not in scene.memory.details:
             continue
         sight = scene.sight(socket)
         found = _below_mark(scene, sight) or _unread(scene, sight, move.receive)

@@ -98,6 +98,7 @@ class Marks(Struct, frozen=True, gc=False):
     keepalive: bool | None = None
     urgent_mark: bool | None = None  # SIOCATMARK
     congestion: str | None = None
+    urgent_inline: bool | None = None  # SO_OOBINLINE: an urgent byte is read like any other
 
 
 class Watch(Struct, frozen=True, gc=False):

@@ -32,9 +32,11 @@ _diags: dict[str, socket.socket] = {}
 
 
 def tcp_row_of(netns_path: str | None, with_info: bool, *identity: Any) -> tuple[Any, ...]:
-    """One row of sock_diag: (state, timer, retransmits, expires_ms, info, congestion)."""
-    return _with_diag(netns_path, lambda diag: tuple(
-        tcp_row.read_row(diag, tcp_row.RowId(*identity), with_info=with_info)))
+    """Read one row of sock_diag: (state, timer, retransmits, expires_ms, info, congestion)."""
+    row: tcp_row.Row = _with_diag(
+        netns_path, lambda diag: tcp_row.read_row(diag, tcp_row.RowId(*identity), with_info=with_info)
+    )
+    return tuple(row)
 
 
 def destroy(netns_path: str | None, *identity: Any) -> None:
@@ -43,26 +45,26 @@ def destroy(netns_path: str | None, *identity: Any) -> None:
 
 
 def marks(pid: int, fd: int, inode: int, cookie: int | None, tcp: bool) -> tuple[Any, ...]:
-    """Options of a borrowed fd. Here rather than in the caller: with one thread and no collector nothing delays close."""
+    """Read options of a borrowed fd. Here, because in one thread without a collector nothing delays the close."""
     return tuple(pidfd.read_marks(pid, fd, inode, cookie, tcp=tcp))
 
 
 def poll_set(pid: int, tid: int) -> tuple[Any, ...] | None:
-    """The set a thread sleeps on in poll or select."""
+    """Read the set a thread sleeps on in poll or select."""
     found = poll_sets.read_set(pid, tid)
     return tuple(found) if found is not None else None
 
 
 def read_proc(path: str) -> bytes:
-    """A file of /proc whose reading waits for a lock of the target (cmdline, fdinfo of an epoll set)."""
+    """Read a file of /proc whose reading waits for a lock of the target (cmdline, fdinfo of an epoll set)."""
     if not path.startswith("/proc/"):
         raise OSError(13, "not a file of /proc")
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        parts = []
-        while sum(map(len, parts)) < LARGEST_READ and (part := os.read(fd, CHUNK)):
-            parts.append(part)
-        return b"".join(parts)
+        content = bytearray()
+        while len(content) < LARGEST_READ and (part := os.read(fd, CHUNK)):
+            content += part
+        return bytes(content)
     finally:
         os.close(fd)
 

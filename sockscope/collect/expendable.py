@@ -23,14 +23,17 @@ from sockscope.collect.errands import CHUNK, LENGTH
 from sockscope.kernel.pidfd import IdentityError
 from sockscope.model.gap import Gap
 
-SILENCE_S = 1.0
+SILENCE_S = 0.8  # below the one second after which the feed would take the reader itself for stuck
 START_S = 10.0  # a loaded machine may take long to start a process; that is no sign of a stuck target
 QUARANTINE_S = 60.0
 MOST_RESTARTS = 3
 _ROOT = str(Path(__file__).parents[2])
 # -I -S: neither the environment nor the current folder nor site-packages may bring code into it. -B: as root never
 # write bytecode into somebody's installation.
-_CODE = "import sys; sys.path.insert(0, sys.argv[2]); from sockscope.collect.errands import main; main(int(sys.argv[1]))"
+_CODE = (
+    "import sys; sys.path.insert(0, sys.argv[2]); "
+    "from sockscope.collect.errands import main; main(int(sys.argv[1]))"
+)
 
 
 class NotAnsweredError(Exception):
@@ -56,7 +59,7 @@ class Expendable:
         self.starts = 0
 
     def ask(self, facet: str, key: Hashable, errand: str, *arguments: Any) -> Any:
-        """The errand's value. Raises OSError and IdentityError as the kernel answered, and NotAnsweredError.
+        """Give the errand's value. Raises OSError and IdentityError as the kernel answered, and NotAnsweredError.
 
         `key` is what gets quarantined if there is no answer.
         """
@@ -101,7 +104,7 @@ class Expendable:
         del self._quarantine[key]
 
     def _running_line(self, facet: str) -> socket.socket:
-        """The line to a live helper. One that died while idle (its starting thread ended) is simply replaced."""
+        """Give the line to a live helper. One that died while idle (its starting thread ended) is simply replaced."""
         if self._line is not None and _is_over(self._line):
             self._abandon()
         if self._line is None:
@@ -178,7 +181,7 @@ def _send(line: socket.socket, message: tuple[str, tuple[Any, ...]]) -> None:
 
 
 def _receive(line: socket.socket) -> tuple[str, Any]:
-    """The answer. Raises TimeoutError, EOFError."""
+    """Read the answer. Raises TimeoutError, EOFError."""
     (length,) = LENGTH.unpack(_receive_exactly(line, LENGTH.size))
     kind, value = marshal.loads(_receive_exactly(line, length))  # noqa: S302 - the other end is our own child
     return kind, value
@@ -195,7 +198,10 @@ def _receive_exactly(line: socket.socket, length: int) -> bytes:
 
 
 def _is_over(line: socket.socket) -> bool:
-    """Whether the other end is closed; it never speaks unasked. (recv with MSG_DONTWAIT would still wait the timeout.)"""
+    """Tell whether the other end is closed; it never speaks unasked.
+
+    recv(MSG_DONTWAIT) would still wait: Python polls first on a socket with a timeout.
+    """
     poll = select.poll()
     poll.register(line, select.POLLIN)
     return bool(poll.poll(0))

@@ -16,7 +16,7 @@ _libc.syscall.restype = ctypes.c_long
 
 
 def syscall(name: str, *arguments: int | ctypes.Array[ctypes.c_char] | ctypes.Structure | bytes | None) -> int:
-    """The call's result. Raises OSError with the kernel's errno, ENOSYS on a machine whose numbers are not known.
+    """Give the call's result. Raises OSError with the kernel's errno, ENOSYS on a machine whose numbers are not known.
 
     Integers are passed as C longs: ctypes would pass them as 32-bit ints and leave the upper half undefined.
     """

@@ -13,26 +13,29 @@ from sockscope.kernel.calls import syscall
 KCMP_FILE = 0
 KCMP_FILES = 2
 KCMP_EPOLL_TFD = 7
+UNKNOWABLE = frozenset({
+    errno.EBADF, errno.ENOENT, errno.ESRCH, errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL,
+})
 
 
 class EpollSlot(ctypes.Structure):
     """struct kcmp_epoll_slot (include/uapi/linux/kcmp.h)."""
 
-    _fields_ = [("efd", ctypes.c_uint32), ("tfd", ctypes.c_uint32), ("toff", ctypes.c_uint32)]  # noqa: RUF012 - ctypes
+    _fields_ = [("efd", ctypes.c_uint32), ("tfd", ctypes.c_uint32), ("toff", ctypes.c_uint32)]
 
 
 def same_file(pid: int, fd: int, other_pid: int, other_fd: int) -> bool | None:
-    """Whether both fds are one open file description. None when an fd is gone or we may not ask."""
+    """Tell whether both fds are one open file description. None when an fd is gone or we may not ask."""
     return _compare(pid, other_pid, KCMP_FILE, fd, other_fd)
 
 
 def same_fd_table(tid: int, other_tid: int) -> bool | None:
-    """Whether two threads share their fd table (CLONE_FILES)."""
+    """Tell whether two threads share their fd table (CLONE_FILES)."""
     return _compare(tid, other_tid, KCMP_FILES, 0, 0)
 
 
-def is_registered(pid: int, fd: int, set_pid: int, set_fd: int, target_fd: int, repeat: int = 0) -> bool | None:
-    """Whether `fd` of `pid` is the file registered in the epoll set as `target_fd`, its `repeat`-th with that number."""
+def is_registered(pid: int, fd: int, set_pid: int, set_fd: int, target_fd: int, repeat: int) -> bool | None:  # noqa: PLR0917
+    """Tell whether `fd` of `pid` is what the epoll set has as `target_fd` (the `repeat`-th of that number)."""
     return _compare(pid, set_pid, KCMP_EPOLL_TFD, fd, EpollSlot(set_fd, target_fd, repeat))
 
 
@@ -40,6 +43,6 @@ def _compare(pid: int, other: int, kind: int, left: int, right: int | EpollSlot)
     try:
         return syscall("kcmp", pid, other, kind, left, right) == 0
     except OSError as error:
-        if error.errno in (errno.EBADF, errno.ENOENT, errno.ESRCH, errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL):
+        if error.errno in UNKNOWABLE:
             return None
         raise

@@ -18,6 +18,7 @@ from sockscope.kernel.threads import read_stat
 
 SOL_SOCKET = 1
 SO_KEEPALIVE = 9
+SO_OOBINLINE = 10
 SO_RCVLOWAT = 18
 SO_COOKIE = 57
 SO_BUF_LOCK = 72  # Linux 5.14
@@ -52,10 +53,11 @@ class RawMarks(NamedTuple):
     keepalive: int | None
     urgent_mark: int | None
     congestion: bytes | None
+    urgent_inline: int | None
 
 
 def read_marks(pid: int, fd: int, inode: int, cookie: int | None, *, tcp: bool) -> RawMarks:
-    """Marks and options of the socket that `fd` of `pid` is, if it is still the one meant.
+    """Read marks and options of the socket that `fd` of `pid` is, if it is still the one meant.
 
     Needs PTRACE_MODE_ATTACH_REALCREDS. Raises OSError (EPERM, ESRCH, EBADF...) and IdentityError.
     """
@@ -70,13 +72,13 @@ def read_marks(pid: int, fd: int, inode: int, cookie: int | None, *, tcp: bool) 
         os.close(process)
     if values is None:
         raise IdentityError(f"fd {fd} of process {pid} is another file by now")
-    return RawMarks(*values)
+    return values
 
 
 def _read_borrowed(
     fd: int, inode: int, cookie: int | None, tcp: bool
-) -> tuple[int, int | None, int | None, int | None, int | None, int | None, bytes | None] | None:
-    """Every option of a borrowed fd, or None if it is another file. A failing option is None, never an exception."""
+) -> RawMarks | None:
+    """Read every option of a borrowed fd, or None if it is another file. A failing option is None, and no error."""
     if _inode_of(fd) != inode:
         return None
     if cookie is not None and _option(fd, SOL_SOCKET, SO_COOKIE) not in (cookie, None):
@@ -84,7 +86,7 @@ def _read_borrowed(
     low = _option(fd, SOL_SOCKET, SO_RCVLOWAT)
     if low is None:
         return None
-    return (
+    return RawMarks(
         low,
         _option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT) if tcp else None,
         _option(fd, SOL_SOCKET, SO_BUF_LOCK),
@@ -92,11 +94,12 @@ def _read_borrowed(
         _option(fd, SOL_SOCKET, SO_KEEPALIVE),
         _mark.value if tcp and _libc.ioctl(fd, SIOCATMARK, ctypes.byref(_mark)) == 0 else None,
         _text_option(fd, IPPROTO_TCP, TCP_CONGESTION) if tcp else None,
+        _option(fd, SOL_SOCKET, SO_OOBINLINE),
     )
 
 
 def _option(fd: int, level: int, name: int) -> int | None:
-    """A getsockopt of 4 or 8 bytes; None when there is no such option here."""
+    """Make a getsockopt of 4 or 8 bytes; None when there is no such option here."""
     _length.value = 8
     if _libc.getsockopt(fd, level, name, _value, ctypes.byref(_length)) != 0 or _length.value not in (4, 8):
         return None
@@ -112,7 +115,7 @@ def _text_option(fd: int, level: int, name: int) -> bytes | None:
 
 
 def _inode_of(fd: int) -> int | None:
-    """The inode by statx, without asking a file server. os.fstat gives up the interpreter's lock."""
+    """Read the inode by statx, without asking a file server. os.fstat gives up the interpreter's lock."""
     try:
         syscall("statx", fd, b"", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, _stat)
     except OSError:
@@ -134,6 +137,6 @@ def send_signal(pid: int, start_ticks: int, number: int) -> None:
             raise ProcessLookupError(3, "the process is gone")
         if stat.start_ticks != start_ticks:
             raise IdentityError(f"pid {pid} is another process by now")
-        signal.pidfd_send_signal(process, signal.Signals(number))
+        signal.pidfd_send_signal(process, number)
     finally:
         os.close(process)

@@ -59,11 +59,11 @@ EPOLLS = frozenset({"epoll_wait", "epoll_pwait", "epoll_pwait2"})
 
 
 def names(machine: str | None = None) -> Mapping[int, str]:
-    """The table of this machine (uname -m): empty where none is known, and then every call is "syscall_N"."""
+    """Give the table of this machine (uname -m): empty where none is known, and then every call is "syscall_N"."""
     return TABLES.get(machine or os.uname().machine, {})
 
 
 def own_number(name: str, machine: str | None = None) -> int | None:
-    """The number of a call we make ourselves; None on a machine whose numbers are not known."""
+    """Give the number of a call we make ourselves; None on a machine whose numbers are not known."""
     spelled = machine or os.uname().machine
     return _OWN.get("aarch64" if spelled == "arm64" else spelled, {}).get(name)

@@ -64,10 +64,12 @@ class Row(NamedTuple):
     expires_ms: int
     info: bytes | None
     congestion: bytes | None
+    receive_queued: int = 0
+    send_queued: int = 0
 
 
 def open_diag(netns_path: str | None = None) -> socket.socket:
-    """A NETLINK_SOCK_DIAG socket, in the namespace a path like /proc/PID/ns/net names (needs CAP_SYS_ADMIN there).
+    """Open a NETLINK_SOCK_DIAG socket, in the namespace a /proc/PID/ns/net names (needs CAP_SYS_ADMIN there).
 
     The calling thread enters that namespace for a moment, so only a process with one thread may give a path.
     """
@@ -85,7 +87,7 @@ def open_diag(netns_path: str | None = None) -> socket.socket:
 
 
 def read_row(diag: socket.socket, row: RowId, *, with_info: bool = True) -> Row:
-    """The row with exactly this id and cookie. Raises OSError: ENOENT when there is none (any more).
+    """Read the row with exactly this id and cookie. Raises OSError: ENOENT when there is none (any more).
 
     Of several listeners on one port a lookup finds only one, so listeners are dumped and picked by cookie.
     """
@@ -143,14 +145,16 @@ def _messages(data: bytes) -> list[tuple[int, bytes]]:
 
 
 def _parse(payload: bytes, cookie: int) -> Row | None:
-    """The row, if it is long enough and carries the cookie asked for."""
+    """Decode the row, if it is long enough and carries the cookie asked for."""
     if len(payload) < _MESSAGE.size:
         return None
-    _family, state, timer, retransmits, identity, expires, *_rest = _MESSAGE.unpack_from(payload)
+    _family, state, timer, retransmits, identity, expires, receive, send, _uid, _inode = _MESSAGE.unpack_from(payload)
     if struct.unpack_from("=Q", identity, _COOKIE_OFFSET)[0] != cookie:
         return None
     attributes = _attributes(payload[_MESSAGE.size :])
-    return Row(state, timer, retransmits, expires, attributes.get(INET_DIAG_INFO), attributes.get(INET_DIAG_CONG))
+    return Row(
+        state, timer, retransmits, expires, attributes.get(INET_DIAG_INFO), attributes.get(INET_DIAG_CONG), receive, send,
+    )
 
 
 def _attributes(data: bytes) -> dict[int, bytes]:

@@ -30,7 +30,7 @@ _RESTARTED = frozenset({"poll", "futex", "clock_nanosleep"})
 
 
 class Call(NamedTuple):
-    """A line of /proc/PID/task/TID/syscall. `number` is None while running, -1 outside any call."""
+    """Decode a line of /proc/PID/task/TID/syscall. `number` is None while running, -1 outside any call."""
 
     number: int | None
     arguments: tuple[int, ...]
@@ -70,7 +70,7 @@ def read_bytes(path: str, limit: int = READ_SIZE) -> bytes:
 
 
 def parse_stat(text: bytes) -> Stat | None:
-    """A line of /proc/PID/stat; comm may hold spaces and brackets, so the last bracket ends it."""
+    """Decode a line of /proc/PID/stat; comm may hold spaces and brackets, so the last bracket ends it."""
     left, right = text.find(b"("), text.rfind(b")")
     fields = text[right + 1 :].split()
     if left < 0 or right < left or len(fields) < 20 or not fields[19].isdigit():
@@ -79,7 +79,7 @@ def parse_stat(text: bytes) -> Stat | None:
 
 
 def parse_syscall(text: bytes) -> Call | None:
-    """`running`, `-1 sp pc`, or `nr arg0..arg5 sp pc` (lib/syscall.c). None for anything else."""
+    """Decode `running`, `-1 sp pc`, or `nr arg0..arg5 sp pc` (lib/syscall.c). None for anything else."""
     words = text.split()
     if words == [b"running"]:
         return Call(None, ())
@@ -108,13 +108,13 @@ def parse_switches(text: bytes) -> tuple[int, int] | None:
 def list_threads(pid: int) -> list[int]:
     """Thread ids in the kernel's order, oldest first; empty when the process is gone."""
     try:
-        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208 - 3x as fast
     except OSError:
         return []
 
 
 def read_stat(pid: int) -> Stat | None:
-    """A process' stat: its name, state and start time. None when it is gone."""
+    """Read a process' stat: its name, state and start time. None when it is gone."""
     try:
         return parse_stat(read_bytes(f"/proc/{pid}/stat"))
     except OSError:
@@ -122,7 +122,7 @@ def read_stat(pid: int) -> Stat | None:
 
 
 def read_thread(pid: int, tid: int, *, counters: bool = False) -> ThreadRecord | None:
-    """What the thread does now. `counters` adds context switches and schedstat. None when it is gone.
+    """Read what the thread does now. `counters` adds context switches and schedstat. None when it is gone.
 
     The call line is read before the state: a call is believed only if the thread still sleeps after it was read.
     In a stopped thread (T, t) the old line still stands though nothing waits.
@@ -174,12 +174,12 @@ def judge(stat: Stat, line: Call | None, wchan: str | None) -> tuple[str | None,
 
 
 def _call_of_wchan(wchan: str | None) -> str | None:
-    """The only call that sleeps there; None where several do."""
+    """Give the only call that sleeps there; None where several do."""
     return next((call for prefix, call in _WCHAN_CALLS if wchan and wchan.startswith(prefix)), None)
 
 
 def _read_wchan(base: str) -> str | None:
-    """The kernel function slept in; None for "0": running, or we may not know."""
+    """Read the kernel function slept in; None for "0": running, or we may not know."""
     text = (_try_read(f"{base}/wchan")[0] or b"").decode("latin-1").strip()
     return text if text not in ("", "0") else None
 

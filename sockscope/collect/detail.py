@@ -1,0 +1,223 @@
+"""Details of sockets and processes, read live (model.source.DetailReader).
+
+What can hang runs in the expendable helper process; all else takes no lock a target can hold. Threads, tables and
+epoll sets are read once per pass, for every process that may matter to the sockets wanted, then joined by inode.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from sockscope.collect.expendable import Expendable, NotAnsweredError
+from sockscope.collect.process_look import EpollSet, LargeSets, Looker, ProcessLook
+from sockscope.collect.socket_facets import read_marks, read_nonblocking, read_row
+from sockscope.collect.waiters import Waiting
+from sockscope.kernel.epoll import WatchRecord
+from sockscope.kernel.syscalls import EPOLLS, ON_FD
+from sockscope.model.detail import Marks, ProcessDetail, Read, SocketDetail, TcpInfo, Waiter, Wanted, Watch
+from sockscope.model.gap import Gap
+from sockscope.model.process import Process, Thread
+from sockscope.model.snapshot import Snapshot
+from sockscope.model.socket import Socket
+
+SOCKET_FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "timer_expires_s"})
+PROCESS_FACETS = frozenset({"process", "fds", "threads", "watches"})
+Kind = TypeVar("Kind")
+LARGE_SETS = "large_sets"  # a modifier among the facets: somebody asks to see epoll sets over 1,000 watches too
+
+
+class LiveDetailReader:
+    """Reads on its caller's thread; `probe=False` never borrows an fd (marks then are a gap "off")."""
+
+    def __init__(self, probe: bool = True) -> None:
+        self._probe = probe
+        self._helper = Expendable()
+        self._large = LargeSets()
+
+    def read(
+        self, wanted: Wanted, snapshot: Snapshot, stop: Callable[[], bool]
+    ) -> Iterator[SocketDetail | ProcessDetail]:
+        """Yield one key at a time until done, over budget or stopped. A key that is gone is passed over.
+
+        Half the budget is for looking at threads and epoll sets, which all keys share; what that cuts short is a gap.
+        """
+        start_s = time.monotonic()
+        end_s = start_s + wanted.budget_s
+
+        def late(share: float = 1.0) -> bool:
+            return stop() or time.monotonic() - start_s > wanted.budget_s * share
+
+        sockets = [snapshot.sockets[key] for key in wanted.sockets if key in snapshot.sockets]
+        looker = Looker(
+            self._helper, self._large, start_s, lambda: late(0.5), on_demand=LARGE_SETS in wanted.facets
+        )
+        joined = Joined(looker, snapshot)
+        if wanted.facets & {"waiters", "watches"} and sockets:
+            joined.look_around(sockets)
+        for socket in sockets:
+            if stop() or time.monotonic() > end_s:
+                return
+            yield self._read_socket(socket, snapshot, wanted.facets, joined)
+        for pid in wanted.processes:
+            if stop() or time.monotonic() > end_s:
+                return
+            detail = self._read_process(pid, wanted.facets, joined)
+            if detail is not None:
+                yield detail
+
+    def close(self) -> None:
+        """End the helper process; from any thread, more than once."""
+        self._helper.close()
+
+    def _read_socket(
+        self, socket: Socket, snapshot: Snapshot, facets: frozenset[str], joined: Joined
+    ) -> SocketDetail:
+        now_s = time.monotonic()
+        tcp: Read[TcpInfo] | None = None
+        timer: Read[float] | None = None
+        marks: Read[Marks] | None = None
+        if socket.protocol == "tcp" and facets & {"tcp", "timer_expires_s"}:
+            tcp, timer = read_row(socket, snapshot, self._helper, now_s, with_info="tcp" in facets)
+        if "marks" in facets and not self._probe:
+            marks = Read(None, now_s, Gap("marks", "off", detail="probing is turned off"))
+        elif "marks" in facets:
+            marks = read_marks(socket, snapshot, self._helper, now_s)
+        return SocketDetail(
+            key=socket.key,
+            tcp=tcp if "tcp" in facets else None,
+            marks=marks,
+            waiters=joined.waiters(socket) if "waiters" in facets else None,
+            watches=joined.watches(socket) if "watches" in facets else None,
+            nonblocking=read_nonblocking(socket, snapshot, now_s) if "nonblocking" in facets else None,
+            timer_expires_s=timer,
+        )
+
+    def _read_process(
+        self, pid: int, facets: frozenset[str], joined: Joined
+    ) -> ProcessDetail | None:
+        """Facts, fds, threads and watches; None when the pid is gone."""
+        # psutil comes with the facts: only where a process is drilled into
+        from sockscope.collect.facts import read_process  # noqa: PLC0415
+        from sockscope.collect.process_fds import read_fds  # noqa: PLC0415
+
+        now_s = time.monotonic()
+        process = read_process(pid)
+        if process is None:
+            return None
+        fds = None
+        if "fds" in facets:
+            found, gaps = read_fds(pid)
+            fds = Read(found, now_s, gaps[0] if gaps else None)
+        threads, watches = joined.process_facets(process, facets)
+        return ProcessDetail(
+            key=process.key,
+            process=Read(process, now_s) if "process" in facets else None,
+            fds=fds, threads=threads, watches=watches,
+        )
+
+
+class Joined:
+    """The processes looked at in one pass and what their threads wait for."""
+
+    def __init__(self, looker: Looker, snapshot: Snapshot) -> None:
+        self._looker = looker
+        self._snapshot = snapshot
+        self._looks: dict[int, ProcessLook] = {}
+        self._waiting: Waiting | None = None
+
+    def look_around(self, sockets: list[Socket], pids: tuple[int, ...] = ()) -> None:
+        """Look at every holder, then at their relatives, which may share an epoll set over fork."""
+        holders = dict.fromkeys(
+            holder.pid for socket in sockets for holder in self._snapshot.holders_of(socket)
+        )
+        for pid in [*holders, *relatives(holders, self._snapshot), *pids]:
+            if pid not in self._looks:
+                self._looks[pid] = self._looker.look(pid)
+
+    def waiters(self, socket: Socket) -> Read[tuple[Waiter, ...]]:
+        """Threads blocked on it. None with a gap when none was seen but some may be hidden."""
+        found = self._joined().waiters(socket.inode) if socket.inode else ()
+        return self._read(socket, found, ("threads", "syscall", "memory", "watches"))
+
+    def watches(self, socket: Socket) -> Read[tuple[Watch, ...]]:
+        """Its epoll registrations, likewise."""
+        found = self._joined().watches(socket.inode) if socket.inode else ()
+        return self._read(socket, found, ("watches",))
+
+    def process_facets(
+        self, process: Process, facets: frozenset[str]
+    ) -> tuple[Read[tuple[Thread, ...]] | None, Read[tuple[Watch, ...]] | None]:
+        """Read a process' threads with their counters, and the watches of all its sets."""
+        if not facets & {"threads", "watches"}:
+            return None, None
+        look = self._looker.look(process.pid, threads="threads" in facets, counters=True)
+        threads = watches = None
+        if "threads" in facets:
+            gap = first_gap([look], ("threads", "syscall", "memory"))
+            threads = Read(tuple(to_thread(look, place) for place in range(len(look.threads))), self._looker.now_s, gap)
+        if "watches" in facets:
+            gap = first_gap([look], ("watches",))
+            looks = [other for pid, other in self._looks.items() if pid != process.pid]
+            found = Waiting([look, *looks], self._is_registered).watches_of(look)
+            watches = Read(found if found or gap is None else None, self._looker.now_s, gap)
+        return threads, watches
+
+    def _joined(self) -> Waiting:
+        if self._waiting is None:
+            self._waiting = Waiting(self._looks.values(), self._is_registered)
+        return self._waiting
+
+    def _read(self, socket: Socket, found: tuple[Kind, ...], kinds: tuple[str, ...]) -> Read[tuple[Kind, ...]]:
+        gap = None
+        if socket.inode:
+            holders = {holder.pid for holder in self._snapshot.holders_of(socket)}
+            gap = first_gap([self._looks[pid] for pid in holders if pid in self._looks], kinds)
+            if gap is None and not self._snapshot.holders_complete(socket) and not holders:
+                gap = Gap("holders", "not_permitted", detail="its holder is hidden from us")
+        return Read(found if found or gap is None else None, self._looker.now_s, gap)
+
+    def _is_registered(self, inner: EpollSet, outer: EpollSet, watch: WatchRecord) -> bool:
+        """Whether a watch of `outer` is the epoll set `inner`. It takes the set's mutex, hence the helper."""
+        try:
+            return (
+                self._looker.helper.ask(
+                    "watches", ("set", outer.table.pid, outer.fd), "registered", inner.table.tid, inner.fd,
+                    outer.table.tid, outer.fd, watch.fd, watch.repeat,
+                ) is True
+            )
+        except (NotAnsweredError, OSError):
+            return False
+
+
+def relatives(pids: dict[int, None], snapshot: Snapshot) -> list[int]:
+    """Parents and children of these among the processes with sockets; init is everybody's parent and shares nothing."""
+    found: dict[int, None] = {}
+    for process in snapshot.processes.values():
+        if process.parent_pid in pids:
+            found[process.pid] = None
+        parent = process.parent_pid
+        if process.pid in pids and parent is not None and parent in snapshot.processes:
+            found[parent] = None
+    return [pid for pid in found if pid not in pids and pid > 1]
+
+
+def first_gap(looks: list[ProcessLook], kinds: tuple[str, ...]) -> Gap | None:
+    """Pick the gap that matters most, refusals first."""
+    gaps = [gap for look in looks for gap in look.gaps if gap.what in kinds]
+    return min(gaps, key=lambda gap: gap.reason != "not_permitted", default=None)
+
+
+def to_thread(look: ProcessLook, place: int) -> Thread:
+    """Turn a thread of a look into the model's."""
+    record = look.threads[place]
+    polled = look.polls.get(record.tid)
+    on_fd = None
+    if record.arguments is not None and record.call in ON_FD | EPOLLS | {"io_uring_enter"}:
+        on_fd = record.arguments[0] & 0xFFFFFFFF
+    return Thread(
+        pid=record.pid, tid=record.tid, name=record.name, state=record.state, call=record.call,
+        call_source=record.call_source, wchan=record.wchan, on_fd=on_fd,
+        on_fds=polled.pairs if polled is not None else None, switches=record.switches, run_ns=record.run_ns,
+    )

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from socket import gethostname, if_nameindex
 from typing import TYPE_CHECKING
 
+from sockscope.collect.counters import read_counters
 from sockscope.collect.owners import OwnerMap
 from sockscope.collect.tables import Tables
 from sockscope.collect.unlisted import Unlisted
 from sockscope.kernel.netlink import Netlink
-from sockscope.kernel.proc_net import read_counters
 from sockscope.model.gap import Gap
 from sockscope.model.process import Fd
 from sockscope.model.snapshot import Counters, Scope, Snapshot
@@ -21,7 +21,8 @@ from sockscope.model.socket import Socket, SocketKey
 from sockscope.model.source import About
 
 if TYPE_CHECKING:
-    from sockscope.collect.owners import OwnerState
+    from sockscope.collect.counters import read_counters
+from sockscope.collect.owners import OwnerState
     from sockscope.model.source import DetailReader
 
 FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "process", "fds", "threads"})
@@ -120,7 +121,7 @@ class LiveSource:
 
     def _read_counters(self) -> tuple[tuple[Counters, ...], tuple[Gap, ...]]:
         try:
-            return (Counters(self._netns, read_counters()),), ()
+            return (read_counters(self._netns),), ()
         except OSError as error:
             return (), (Gap("counters", "failed", detail=f"/proc/net/netstat: {error.strerror}"),)
 

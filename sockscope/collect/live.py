@@ -21,8 +21,7 @@ from sockscope.model.socket import Socket, SocketKey
 from sockscope.model.source import About
 
 if TYPE_CHECKING:
-    from sockscope.collect.counters import read_counters
-from sockscope.collect.owners import OwnerState
+    from sockscope.collect.owners import OwnerState
     from sockscope.model.source import DetailReader
 
 FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "process", "fds", "threads"})

@@ -10,15 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from sockscope.collect.epoll_places import EpollPlaces
 from sockscope.collect.expendable import Expendable, NotAnsweredError
+from sockscope.collect.process_fds import read_fds
 from sockscope.collect.process_look import EpollSet, LargeSets, Looker, ProcessLook
 from sockscope.collect.socket_facets import read_marks, read_nonblocking, read_row
 from sockscope.collect.waiters import Waiting
+from sockscope.kernel import kcmp
 from sockscope.kernel.epoll import WatchRecord
 from sockscope.kernel.syscalls import EPOLLS, ON_FD
+from sockscope.kernel.threads import read_stat
 from sockscope.model.detail import Marks, ProcessDetail, Read, SocketDetail, TcpInfo, Waiter, Wanted, Watch
 from sockscope.model.gap import Gap
-from sockscope.model.process import Process, Thread
+from sockscope.model.process import Thread
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
 
@@ -35,6 +39,7 @@ class LiveDetailReader:
         self._probe = probe
         self._helper = Expendable()
         self._large = LargeSets()
+        self._places = EpollPlaces()
 
     def read(
         self, wanted: Wanted, snapshot: Snapshot, stop: Callable[[], bool]
@@ -53,7 +58,7 @@ class LiveDetailReader:
         looker = Looker(
             self._helper, self._large, start_s, lambda: late(0.5), on_demand=LARGE_SETS in wanted.facets
         )
-        joined = Joined(looker, snapshot)
+        joined = Joined(looker, snapshot, self._places)
         if wanted.facets & {"waiters", "watches"} and sockets:
             joined.look_around(sockets)
         for socket in sockets:
@@ -97,43 +102,45 @@ class LiveDetailReader:
     def _read_process(
         self, pid: int, facets: frozenset[str], joined: Joined
     ) -> ProcessDetail | None:
-        """Facts, fds, threads and watches; None when the pid is gone."""
-        # psutil comes with the facts: only where a process is drilled into
-        from sockscope.collect.facts import read_process  # noqa: PLC0415
-        from sockscope.collect.process_fds import read_fds  # noqa: PLC0415
-
+        """Read facts, fds, threads and watches; None when the pid is gone."""
         now_s = time.monotonic()
-        process = read_process(pid)
-        if process is None:
+        stat = read_stat(pid)
+        if stat is None:
             return None
-        fds = None
+        process = fds = None
+        if "process" in facets:
+            # psutil comes with the facts: only where a process is drilled into
+            from sockscope.collect.facts import read_process  # noqa: PLC0415
+
+            process = Read(read_process(pid), now_s)
         if "fds" in facets:
             found, gaps = read_fds(pid)
-            fds = Read(found, now_s, gaps[0] if gaps else None)
-        threads, watches = joined.process_facets(process, facets)
-        return ProcessDetail(
-            key=process.key,
-            process=Read(process, now_s) if "process" in facets else None,
-            fds=fds, threads=threads, watches=watches,
-        )
+            fds = Read(found if found or not gaps else None, now_s, gaps[0] if gaps else None)
+        threads, watches = joined.process_facets(pid, facets)
+        return ProcessDetail(key=(pid, stat.start_ticks), process=process, fds=fds, threads=threads, watches=watches)
 
 
 class Joined:
     """The processes looked at in one pass and what their threads wait for."""
 
-    def __init__(self, looker: Looker, snapshot: Snapshot) -> None:
+    def __init__(self, looker: Looker, snapshot: Snapshot, places: EpollPlaces) -> None:
         self._looker = looker
         self._snapshot = snapshot
+        self._places = places
         self._looks: dict[int, ProcessLook] = {}
         self._waiting: Waiting | None = None
 
-    def look_around(self, sockets: list[Socket], pids: tuple[int, ...] = ()) -> None:
-        """Look at every holder, then at their relatives, which may share an epoll set over fork."""
+    def look_around(self, sockets: list[Socket]) -> None:
+        """Look at every holder, then at processes that share an epoll set with one; on demand at all that have any."""
         holders = dict.fromkeys(
             holder.pid for socket in sockets for holder in self._snapshot.holders_of(socket)
         )
-        for pid in [*holders, *relatives(holders, self._snapshot), *pids]:
-            if pid not in self._looks:
+        self._looks = {pid: self._looker.look(pid) for pid in holders}
+        sets = [one for look in self._looks.values() for one in look.sets]
+        for pid, fds in self._places.elsewhere(holders, self._looker.now_s, self._looker.late).items():
+            if self._looker.on_demand or any(
+                kcmp.same_file(pid, fd, one.table.tid, one.fd) is True for fd in fds for one in sets
+            ):
                 self._looks[pid] = self._looker.look(pid)
 
     def waiters(self, socket: Socket) -> Read[tuple[Waiter, ...]]:
@@ -147,19 +154,19 @@ class Joined:
         return self._read(socket, found, ("watches",))
 
     def process_facets(
-        self, process: Process, facets: frozenset[str]
+        self, pid: int, facets: frozenset[str]
     ) -> tuple[Read[tuple[Thread, ...]] | None, Read[tuple[Watch, ...]] | None]:
         """Read a process' threads with their counters, and the watches of all its sets."""
         if not facets & {"threads", "watches"}:
             return None, None
-        look = self._looker.look(process.pid, threads="threads" in facets, counters=True)
+        look = self._looker.look(pid, threads="threads" in facets, counters=True)
         threads = watches = None
         if "threads" in facets:
             gap = first_gap([look], ("threads", "syscall", "memory"))
             threads = Read(tuple(to_thread(look, place) for place in range(len(look.threads))), self._looker.now_s, gap)
         if "watches" in facets:
             gap = first_gap([look], ("watches",))
-            looks = [other for pid, other in self._looks.items() if pid != process.pid]
+            looks = [other for other_pid, other in self._looks.items() if other_pid != pid]
             found = Waiting([look, *looks], self._is_registered).watches_of(look)
             watches = Read(found if found or gap is None else None, self._looker.now_s, gap)
         return threads, watches
@@ -189,18 +196,6 @@ class Joined:
             )
         except (NotAnsweredError, OSError):
             return False
-
-
-def relatives(pids: dict[int, None], snapshot: Snapshot) -> list[int]:
-    """Parents and children of these among the processes with sockets; init is everybody's parent and shares nothing."""
-    found: dict[int, None] = {}
-    for process in snapshot.processes.values():
-        if process.parent_pid in pids:
-            found[process.pid] = None
-        parent = process.parent_pid
-        if process.pid in pids and parent is not None and parent in snapshot.processes:
-            found[parent] = None
-    return [pid for pid in found if pid not in pids and pid > 1]
 
 
 def first_gap(looks: list[ProcessLook], kinds: tuple[str, ...]) -> Gap | None:

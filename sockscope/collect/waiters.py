@@ -94,7 +94,7 @@ class Waiting:
                 )
 
     def _index_direct(self, table: Table, thread: ThreadRecord, arguments: tuple[int, ...]) -> None:
-        """Take the fd of the call; sendfile and splice name two, and one that sleeps in a pipe does not wait on a socket."""
+        """Take the fd of the call; sendfile and splice name two, and one asleep in a pipe waits on no socket."""
         fds = [arguments[0] & 0xFFFFFFFF]
         pair = FD_PAIRS.get(thread.call or "")
         if pair is not None and "pipe" not in (thread.wchan or ""):

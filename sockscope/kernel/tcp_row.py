@@ -153,7 +153,8 @@ def _parse(payload: bytes, cookie: int) -> Row | None:
         return None
     attributes = _attributes(payload[_MESSAGE.size :])
     return Row(
-        state, timer, retransmits, expires, attributes.get(INET_DIAG_INFO), attributes.get(INET_DIAG_CONG), receive, send,
+        state, timer, retransmits, expires, attributes.get(INET_DIAG_INFO), attributes.get(INET_DIAG_CONG), receive,
+        send,
     )
 
 

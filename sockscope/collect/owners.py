@@ -53,7 +53,18 @@ class OwnerMap:
     def __init__(self, root: str = "/proc", *, fd_counts: bool | None = None) -> None:
         self._root = root
         self._has_counts = has_fd_counts(root) if fd_counts is None else fd_counts
-        self._reset(None)
+        self._scope: frozenset[int] | None = None
+        self._look = 0  # the number of this look
+        self._gaps: list[Gap] = []
+        self._map = HolderMap()
+        self._entries: dict[int, Entry] = {}
+        self._current: set[int] = set()  # sockets in the tables now
+        self._listed: set[int] = set()  # the same at the look before
+        self._unowned: set[int] = set()  # those of them that nobody was known to hold
+        self._given_up: set[int] = set()  # sockets whose holder a whole sweep did not find
+        self._sweep: list[int] = []
+        self._sweep_for: set[int] = set()
+        self._turn: Iterator[tuple[int, list[int]]] = iter(())  # of the verification
 
     def refresh(self, inodes: Collection[int], pids: frozenset[int] | None) -> OwnerState:
         """Look again. `inodes` are the sockets of the tables read just before; `pids` restricts to these processes.
@@ -63,9 +74,8 @@ class OwnerMap:
         if pids != self._scope:
             self._reset(pids)
         self._look += 1
-        self._gaps: list[Gap] = []
-        current = set(inodes)
-        self._current = current
+        self._gaps = []
+        self._current = current = set(inodes)
         self._stat_processes()
         self._check_vanished(self._listed - current)
         unowned = self._map.unheld(current)
@@ -82,17 +92,10 @@ class OwnerMap:
         self._reset(None)
 
     def _reset(self, pids: frozenset[int] | None) -> None:
-        self._scope = pids
-        self._look = 0
-        self._map = HolderMap()
-        self._entries: dict[int, Entry] = {}
-        self._listed: set[int] = set()
-        self._unowned: set[int] = set()
-        self._given_up: set[int] = set()
-        self._sweep: list[int] = []
-        self._sweep_for: set[int] = set()
-        self._turn: Iterator[tuple[int, list[int]]] = iter(())
-        self._current: set[int] = set()
+        self._scope, self._look = pids, 0
+        self._map, self._entries = HolderMap(), {}
+        self._current, self._listed, self._unowned, self._given_up = set(), set(), set(), set()
+        self._sweep, self._sweep_for, self._turn = [], set(), iter(())
 
     # --- processes that are new, gone, or have another number of fds
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 _SOCKET = "socket:["
 _SKIP = len(_SOCKET)
@@ -29,7 +29,7 @@ class FdDirectory(NamedTuple):
 
 def list_pids(root: str = "/proc") -> list[int]:
     """Every process we may know of, in the kernel's order. Raises OSError where there is no procfs."""
-    return [int(name) for name in os.listdir(root) if name.isdecimal() and name.isascii()]
+    return [int(name) for name in os.listdir(root) if name.isdecimal() and name.isascii()]  # noqa: PTH208
 
 
 def stat_fds(pid: int, root: str = "/proc") -> FdDirectory:
@@ -52,7 +52,7 @@ class FdFolder:
     def __init__(self, pid: int, root: str = "/proc") -> None:
         self.fd = os.open(f"{root}/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def __enter__(self) -> FdFolder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,11 +65,11 @@ class FdFolder:
 
     def names(self) -> list[str]:
         """Every open fd's number, as text."""
-        return os.listdir(self.fd)
+        return os.listdir(self.fd)  # noqa: PTH208 - by directory fd
 
     def link(self, name: str) -> str:
-        """What an fd is. Raises FileNotFoundError where it was closed in between."""
-        return os.readlink(name, dir_fd=self.fd)  # noqa: PTH115 - by directory fd
+        """Read what an fd is. Raises FileNotFoundError where it was closed in between."""
+        return os.readlink(name, dir_fd=self.fd)
 
     def sockets(self, names: Iterable[str]) -> dict[int, int]:
         """Map fd to inode, for those of these fds that are sockets. Raises OSError but for a closed fd.
@@ -91,6 +91,6 @@ class FdFolder:
 
 
 def socket_inode(link: str) -> int | None:
-    """The inode in "socket:[N]", None for anything else."""
+    """Read the inode in "socket:[N]", None for anything else."""
     inode = link[_SKIP:-1]
     return int(inode) if link.startswith(_SOCKET) and inode.isdecimal() else None

@@ -23,7 +23,7 @@ class StatRecord(NamedTuple):
 
 
 def parse_stat(line: bytes) -> StatRecord:
-    """Decode one line. Raises MalformedError. The name may hold spaces, parentheses and newlines: the last ")" ends it."""
+    """Decode one line. Raises MalformedError. A name may hold spaces, parentheses, newlines: the last ")" ends it."""
     opened, closed = line.find(b"("), line.rfind(b")")
     fields = line[closed + 2 :].split()
     if opened < 0 or closed < opened or len(fields) < 20:
@@ -38,7 +38,7 @@ def parse_stat(line: bytes) -> StatRecord:
 
 
 def read_stat(pid: int, root: str = "/proc") -> StatRecord | None:
-    """The process's line now, None if it is gone (or hidden by hidepid)."""
+    """Read the process's line, None if it is gone (or hidden by hidepid)."""
     try:
         return parse_stat(read_file(f"{root}/{pid}/stat"))
     except (OSError, MalformedError):

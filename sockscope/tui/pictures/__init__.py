@@ -1,0 +1,1 @@
+"""Pure functions that draw a screen's text: values in, lines of (text, role) parts out. No textual here."""

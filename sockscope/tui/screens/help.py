@@ -1,0 +1,92 @@
+"""Help: every key, what the columns and signs mean, and what could not be read this time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+
+from sockscope.present.columns import COLUMNS
+from sockscope.present.width import fit
+from sockscope.tui.pictures.parts import TextLine, line, title, wrap
+from sockscope.tui.pictures.summary import gap_text
+from sockscope.tui.widgets.text_list import TextList
+
+if TYPE_CHECKING:
+    from sockscope.model.observation import Observation
+    from sockscope.tui.screens.room import Room
+    from sockscope.tui.widgets.keyed_lines import KeyedLines
+
+KEYS = (
+    ("arrows j k g G Home End PgUp PgDn", "move"), ("Enter", "follow: why is it stuck"),
+    ("Esc Backspace", "back; at the root clear the filter"), ("[ ]", "previous, next socket in the anatomy"),
+    ("/ F3 F4", "filter while typing; ↑ history, ↓ to the table, Tab completes"),
+    ("*", "narrow to this row's process, remote, port or state"), ("!", "trouble only"), ("f", "findings"),
+    ("l e o", "listening, established, other states"), ("t u x", "tcp, udp, unix"), ("a", "all"),
+    ("s F6  < >  S", "sort menu, next column, reverse"), ("v F5", "group"), ("Space", "open or close a heading"),
+    ("p", "pause"), ("r", "look once"), ("+ -", "look more, less often"),
+    ("c", "copy the report (OSC 52)"), ("w", "write to a file"), ("m", "numbers"), ("n", "names"), ("L", "lab"),
+    ("K F9", "signal the process"), ("D", "close the socket"), ("1 2 3 4", "sockets, port, process, findings"),
+    ("Tab Shift+Tab", "panes"), ("? F1", "help"), ("Ctrl+P", "palette"), ("Ctrl+L Ctrl+Z", "redraw, suspend"),
+    ("q F10", "close what is on top, else quit"), ("Ctrl+C Ctrl+Q", "quit"),
+)
+SIGNS = (
+    ("app peer net", "whose move it is; app? means bytes wait and nothing proves who is due"),
+    ("▲ !", "somebody must act: severe, warning"), ("│ on a bar", "the low-water mark: readable beyond it; on the"
+     " send side beyond it poll() says not writable"), ("blank – ?", "nothing there, not applicable, unknown"),
+    ("129/128", "connections waiting to be accepted / the backlog"), ("← →", "came to us, called by us"),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Over the room it was asked from."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace,q,f10,question_mark,f1", "dismiss(None)", show=False),
+    ]
+
+    def __init__(self, room: Room) -> None:
+        super().__init__()
+        self._room = room
+        self._list = TextList(id="choices")
+
+    def compose(self) -> ComposeResult:
+        """A box with the text."""
+        with Vertical(id="dialog") as box:
+            box.border_title = Content("Help")
+            yield self._list
+
+    def on_mount(self) -> None:
+        """As large as the terminal allows."""
+        box = self.query_one("#dialog")
+        width = min(96, self.app.size.width)
+        box.styles.width = width
+        box.styles.height = self.app.size.height
+        lines = help_lines(self._room.session.observation, width - 6)
+        self._list.show([TextLine(each.parts, number) for number, each in enumerate(lines)])
+        self._list.focus()
+
+    def on_keyed_lines_highlighted(self, event: KeyedLines.Highlighted) -> None:
+        """Nobody else's business."""
+        event.stop()
+
+
+def help_lines(observation: Observation | None, width: int) -> list[TextLine]:
+    """The text of the help screen."""
+    lines = [title("KEYS"), *(line((fit(keys, min(34, width // 2)), "key"), " ", what) for keys, what in KEYS)]
+    lines += [line(), title("SIGNS"), *(line((fit(sign, 14), "accent"), " ", what) for sign, what in SIGNS)]
+    lines += [line(), title("COLUMNS")]
+    lines += [line((fit(one.title, 16), "accent"), " ", one.meaning) for one in COLUMNS.values() if one.title]
+    if observation is None:
+        return lines
+    snapshot = observation.snapshot
+    lines += [line(), title("READ FROM"), *(line((fit(what, 10), "accent"), source)
+                                            for what, source in sorted(snapshot.sources.items()))]
+    lines += [line(), title("NOT READ", "" if snapshot.gaps else "nothing is missing")]
+    for gap in snapshot.gaps:
+        lines += wrap(gap_text(gap), width)
+    return lines

@@ -1,0 +1,259 @@
+"""What every screen has: the line on top, the keys at the bottom, and the ways between screens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from sockscope.model.detail import Wanted
+from sockscope.model.observation import Observation
+from sockscope.model.process import Process
+from sockscope.model.socket import Socket
+from sockscope.present.format import process_name
+from sockscope.present.width import cell_len
+from sockscope.tui.pictures.parts import Part
+from sockscope.tui.pictures.summary import Clock, status, tabs, top_line
+from sockscope.tui.session import Session
+from sockscope.tui.widgets.parts_line import PartsLine
+
+if TYPE_CHECKING:
+    from sockscope.tui.app import SockscopeApp
+
+NARROW, SHORT = 60, 16
+TICK_S = 1.0  # the age on top is told anew so often
+FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking"})
+
+
+class Room(Screen[None]):
+    """A screen over the session. Subclasses compose between top and keys, and redraw in `show_look`."""
+
+    VIEW: ClassVar[str] = ""
+    KEYS: ClassVar[tuple[tuple[str, str, str], ...]] = ()  # (key shown, what it does, action), most wanted first
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "back", show=False), Binding("q,f10", "leave", show=False),
+        Binding("question_mark,f1", "help", show=False), Binding("p", "pause", show=False),
+        Binding("r", "refresh_now", show=False), Binding("plus,equals_sign", "interval(0.5)", show=False),
+        Binding("minus", "interval(2.0)", show=False), Binding("1", "view(1)", show=False),
+        Binding("2", "view(2)", show=False), Binding("3", "view(3)", show=False), Binding("4", "view(4)", show=False),
+        Binding("f", "view(4)", show=False), Binding("K,f9", "signal", show=False),
+        Binding("D", "destroy", show=False), Binding("c", "copy", show=False), Binding("w", "write", show=False),
+        Binding("n", "names", show=False), Binding("ctrl+l", "redraw", show=False),
+        Binding("ctrl+z", "app.suspend_process", show=False), Binding("L", "lab", show=False),
+    ]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._last_wanted: tuple[object, ...] = ()
+
+    @property
+    def scope_app(self) -> SockscopeApp:
+        """The app, by its own type."""
+        from sockscope.tui.app import SockscopeApp  # noqa: PLC0415  # app imports the screens
+
+        app = self.app
+        assert isinstance(app, SockscopeApp)  # noqa: S101  # tells mypy
+        return app
+
+    def compose(self) -> ComposeResult:
+        """Top, the room, keys."""
+        yield PartsLine(id="top")
+        yield from self.compose_room()
+        yield PartsLine(id="keys")
+
+    def compose_room(self) -> ComposeResult:
+        """What is between."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        """Draw what is known, and tell the age every second."""
+        self.set_interval(TICK_S, self.show_top)
+        self.refresh_look()
+
+    def on_screen_resume(self) -> None:
+        """Another screen was closed: draw the newest look."""
+        self._last_wanted = ()
+        self.refresh_look()
+
+    def on_resize(self) -> None:
+        """Choose the layout by the size."""
+        self.set_class(self.size.width < NARROW, "-narrow")
+        self.set_class(self.size.height < SHORT, "-short")
+        self.refresh_look()
+
+    def refresh_look(self) -> None:
+        """Draw everything anew from the session."""
+        if not self.is_mounted or not self.size.width:
+            return
+        with self.app.batch_update():
+            self.show_top()
+            self.show_keys()
+            if self.session.observation is not None:
+                self.show_look(self.session.observation)
+        self.want_details()
+
+    def show_look(self, observation: Observation) -> None:
+        """Draw the room from this look."""
+
+    # -- top and keys
+
+    def show_top(self) -> None:
+        """Views, counts, age."""
+        width = self.size.width
+        if not width or not self.is_mounted:
+            return
+        observation = self.session.observation
+        findings = observation.findings if observation is not None else None
+        loud = None if findings is None else sum(one.severity in ("severe", "warning") for one in findings)
+        left = tabs(self.VIEW, self.port_subject(), self.process_subject(), loud, width)
+        used = sum(cell_len(part[0]) for part, _ in left)
+        right = status(observation, self.clock(), max(0, width - used - 3))
+        self.query_one("#top", PartsLine).show(
+            top_line(left, right, width), actions=[action or None for _, action in left],
+        )
+
+    def clock(self) -> Clock:
+        """How the look stands in time."""
+        session = self.session
+        now_s = session.clock()
+        paused_s = now_s - session.paused_at_s if session.paused_at_s is not None else None
+        return Clock(now_s, session.interval_s, paused_s, session.came, session.went, session.error)
+
+    def port_subject(self) -> str:
+        """What view 2 would show."""
+        port = self.subject_port()
+        return "–" if port is None else str(port)
+
+    def process_subject(self) -> str:
+        """What view 3 would show."""
+        process = self.subject_process()
+        return "–" if process is None else f"{process_name(process)} {process.pid}"
+
+    def subject_socket(self) -> Socket | None:
+        """The socket that keys act on: under the cursor, or the one this room is about."""
+        return None
+
+    def subject_port(self) -> int | None:
+        """The port view 2 shows: the service's of the subject."""
+        socket, observation = self.subject_socket(), self.session.observation
+        if socket is None or observation is None or not socket.is_inet:
+            return None
+        from sockscope.analysis.direction import serves  # noqa: PLC0415  # only inet rows ask
+
+        end = socket.remote if serves(observation.snapshot, socket) is False and socket.remote else socket.local
+        return end.port or None
+
+    def subject_process(self) -> Process | None:
+        """The process view 3 shows: the subject's first holder."""
+        socket, observation = self.subject_socket(), self.session.observation
+        holders = observation.snapshot.holders_of(socket) if socket is not None and observation is not None else ()
+        if not holders or observation is None:
+            return None
+        return observation.snapshot.processes.get(holders[0].pid) or Process(holders[0].pid)
+
+    def keys(self) -> tuple[tuple[str, str, str], ...]:
+        """The keys that work here now, most wanted first."""
+        return self.KEYS
+
+    def show_keys(self) -> None:
+        """As many keys as fit, each clickable."""
+        parts: list[Part] = [(" ", "plain")]
+        actions: list[str | None] = [None]
+        used = 1
+        for key, label, action in self.keys():
+            if action in ("signal", "destroy") and self.session.actor is None:
+                continue
+            length = cell_len(key) + cell_len(label) + 3
+            if used + length > self.size.width + 2:
+                continue
+            parts += [(key, "key"), (f" {label}  ", "dim")]
+            actions += [action, action]
+            used += length
+        self.query_one("#keys", PartsLine).show(tuple(parts), actions=actions)
+
+    # -- details
+
+    def wanted(self) -> Wanted:
+        """Whose details this room shows."""
+        return Wanted(0)
+
+    def want_details(self) -> None:
+        """Tell the feed, if it changed."""
+        if self.app.screen is not self:
+            return
+        wanted = self.wanted()
+        said = (wanted.sockets, wanted.processes, wanted.facets)
+        if said != self._last_wanted:
+            self._last_wanted = said
+            self.session.feed.set_wanted(wanted)
+
+    # -- actions
+
+    def action_back(self) -> None:
+        """Go back to where this was opened from."""
+        self.scope_app.go_back()
+
+    def action_leave(self) -> None:
+        """Quit."""
+        self.app.exit(0)
+
+    def action_help(self) -> None:
+        """Show the keys and what could not be read."""
+        self.scope_app.open_help(self)
+
+    def action_pause(self) -> None:
+        """Freeze the screen, or go on."""
+        if self.session.paused_at_s is None:
+            self.session.pause()
+        else:
+            self.session.resume()
+        self.refresh_look()
+
+    def action_refresh_now(self) -> None:
+        """Look once more now, and show it even while paused."""
+        self.session.refresh_once()
+
+    def action_interval(self, factor: float) -> None:
+        """Look more or less often."""
+        self.session.change_interval(factor)
+        self.show_top()
+
+    def action_view(self, number: int) -> None:
+        """Go to one of the views."""
+        self.scope_app.go_view(number, self)
+
+    def action_redraw(self) -> None:
+        """Draw the terminal anew."""
+        self.app.refresh(repaint=True, layout=True)
+
+    def action_signal(self) -> None:
+        """Ask which signal to send to the subject's process."""
+        self.scope_app.ask_signal(self.subject_process())
+
+    def action_destroy(self) -> None:
+        """Ask whether to close the subject's socket."""
+        self.scope_app.ask_destroy(self.subject_socket())
+
+    def action_copy(self) -> None:
+        """Copy a report of the subject."""
+        self.scope_app.copy_report(self.subject_socket(), self.subject_process())
+
+    def action_write(self) -> None:
+        """Write what is shown to a file."""
+        self.scope_app.write_view(self.shown_sockets())
+
+    def action_names(self) -> None:
+        """Look host and service names up, or stop doing so."""
+        self.scope_app.toggle_names()
+
+    def action_lab(self) -> None:
+        """Offer to stage some trouble."""
+        self.scope_app.open_lab()
+
+    def shown_sockets(self) -> list[Socket]:
+        """What `w` writes."""
+        socket = self.subject_socket()
+        return [] if socket is None else [socket]

@@ -1,0 +1,123 @@
+"""One socket: its anatomy, live. Enter follows a line to the peer or the process, `[` and `]` go along the table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from sockscope.analysis.peers import peer_of
+from sockscope.model.detail import Wanted
+from sockscope.model.observation import Observation
+from sockscope.model.socket import Socket, SocketKey
+from sockscope.tui.pictures.anatomy import Frame, anatomy_lines, crumbs
+from sockscope.tui.screens.room import FACETS, Room
+from sockscope.tui.widgets.parts_line import PartsLine
+from sockscope.tui.widgets.text_list import TextList
+
+if TYPE_CHECKING:
+    from sockscope.tui.session import Session
+    from sockscope.tui.widgets.keyed_lines import KeyedLines
+
+
+class SocketRoom(Room):
+    """The anatomy of the socket with this key; it stays when the socket is gone, and says so."""
+
+    KEYS = (
+        ("Esc", "back", "back"), ("⏎", "follow", "follow_cursor"), ("?", "help", "help"),
+        ("[ ]", "previous/next", "sibling(1)"), ("m", "numbers", "numbers"), ("c", "copy report", "copy"),
+        ("K", "signal", "signal"), ("D", "close socket", "destroy"), ("p", "pause", "pause"), ("q", "quit", "leave"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left_square_bracket", "sibling(-1)", show=False),
+        Binding("right_square_bracket", "sibling(1)", show=False), Binding("m", "numbers", show=False),
+    ]
+
+    def __init__(self, session: Session, key: SocketKey, siblings: tuple[SocketKey, ...] = ()) -> None:
+        super().__init__(session)
+        self.key, self.siblings = key, siblings
+        self.with_numbers = True
+        self.seen: tuple[Socket, Observation] | None = None
+        self.crumbs = PartsLine(id="crumbs")
+        self.picture = TextList(id="anatomy")
+
+    def compose_room(self) -> ComposeResult:
+        """Where we are, and the picture."""
+        yield self.crumbs
+        yield self.picture
+
+    def on_mount(self) -> None:
+        """Keys go to the picture."""
+        self.picture.focus()
+        super().on_mount()
+
+    def show_look(self, observation: Observation) -> None:
+        """Draw the socket as it is in this look, or as it was in the last one that had it."""
+        socket = observation.snapshot.sockets.get(self.key)
+        is_there = socket is not None
+        if socket is not None:
+            self.seen = (socket, observation)
+        elif self.seen is None:
+            found = self.session.find_socket(self.key)
+            if found is None:
+                return
+            self.seen = found[:2]
+        if self.seen is None or self.session.result is None:
+            return
+        socket, shown_in = self.seen
+        width, height = self.size.width, self.size.height
+        self.crumbs.show(crumbs(socket, shown_in, self._place(), width, is_there=is_there).parts)
+        frame = Frame(width - 1, height, self.session.clock(), self.with_numbers)
+        self.picture.show(
+            anatomy_lines(socket, shown_in, self.session.result.memory, self.session.moves_seen, frame),
+        )
+
+    def _place(self) -> str:
+        if self.key not in self.siblings:
+            return ""
+        return f"{self.siblings.index(self.key) + 1} of {len(self.siblings)}"
+
+    def subject_socket(self) -> Socket | None:
+        """This one."""
+        return self.seen[0] if self.seen is not None else None
+
+    def wanted(self) -> Wanted:
+        """This socket, its peer, and the processes that hold them: for the wait chain."""
+        observation, socket = self.session.observation, self.subject_socket()
+        if observation is None or socket is None:
+            return Wanted(0, (self.key,), (), FACETS)
+        peer = peer_of(observation.snapshot, socket)
+        ends = (socket,) if peer is None else (socket, peer)
+        pids = dict.fromkeys(holder.pid for end in ends for holder in observation.snapshot.holders_of(end))
+        return Wanted(0, tuple(end.key for end in ends), tuple(pids)[:8], FACETS | {"threads", "fds"})
+
+    def action_sibling(self, by: int) -> None:
+        """Go to the previous or next socket of the table it was opened from; those that are gone are left out."""
+        observation = self.session.observation
+        if observation is None or self.key not in self.siblings:
+            return
+        at = self.siblings.index(self.key) + by
+        while 0 <= at < len(self.siblings) and self.siblings[at] not in observation.snapshot.sockets:
+            at += by
+        if 0 <= at < len(self.siblings):
+            self.key, self.seen = self.siblings[at], None
+            self.refresh_look()
+
+    def action_numbers(self) -> None:
+        """Fold the numbers, or open them."""
+        self.with_numbers = not self.with_numbers
+        self.refresh_look()
+
+    def action_follow_cursor(self) -> None:
+        """Follow the cursor's line."""
+        self.picture.action_follow()
+
+    def on_keyed_lines_followed(self, event: KeyedLines.Followed) -> None:
+        """To the peer, or the process."""
+        event.stop()
+        self.scope_app.follow(event.key)
+
+    def on_keyed_lines_highlighted(self, event: KeyedLines.Highlighted) -> None:
+        """Nobody else's business."""
+        event.stop()

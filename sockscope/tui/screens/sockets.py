@@ -1,0 +1,281 @@
+"""View 1: all sockets, those where somebody must act first. The port view is made of the same parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from msgspec import structs
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from sockscope.analysis.arrange import SORT_KEYS
+from sockscope.analysis.query import Query, all_of, select
+from sockscope.analysis.why import sentence
+from sockscope.model.detail import Wanted
+from sockscope.model.observation import Observation
+from sockscope.model.socket import Socket
+from sockscope.present.cells import row_role
+from sockscope.present.columns import COLUMNS
+from sockscope.present.format import count, endpoint
+from sockscope.present.text import sanitise
+from sockscope.tui.arrangement import NO_QUERY, HeadLine, Table, View, arrange_lines
+from sockscope.tui.pictures.parts import Part
+from sockscope.tui.screens.dialogs import ChoiceDialog
+from sockscope.tui.screens.room import FACETS, Room
+from sockscope.tui.toggles import TOGGLES, narrow, toggle
+from sockscope.tui.widgets.parts_line import PartsLine
+from sockscope.tui.widgets.query_bar import QueryBar, QueryInput
+from sockscope.tui.widgets.socket_table import SocketTable
+
+if TYPE_CHECKING:
+    from sockscope.tui.session import Session
+    from sockscope.tui.widgets.keyed_lines import KeyedLines
+
+MOST_SHOWN = 200  # sockets whose details are read for being on screen
+SORTS = tuple(dict.fromkeys(column.sort for column in COLUMNS.values() if column.sort in SORT_KEYS))
+GROUPS = ("process", "remote", "state", "port", "user")
+
+
+class SocketsRoom(Room):
+    """The table with its filter line and the sentence below."""
+
+    VIEW = "sockets"
+    KEYS = (
+        ("⏎", "why", "follow_cursor"), ("/", "filter", "filter"), ("?", "help", "help"), ("q", "quit", "leave"),
+        ("s", "sort", "sort_menu"), ("v", "group", "group_menu"), ("p", "pause", "pause"),
+        ("!", "trouble", "trouble"), ("K", "signal", "signal"), ("c", "copy", "copy"), ("w", "write", "write"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash,f3,f4", "filter", show=False), Binding("asterisk", "narrow", show=False),
+        Binding("exclamation_mark", "trouble", show=False), Binding("a", "all", show=False),
+        *(Binding(key, f"toggle('{key}')", show=False) for key in TOGGLES),
+        Binding("s,f6", "sort_menu", show=False), Binding("less_than_sign", "sort_step(-1)", show=False),
+        Binding("greater_than_sign", "sort_step(1)", show=False), Binding("S", "reverse", show=False),
+        Binding("v,f5", "group_menu", show=False),
+    ]
+
+    def __init__(self, session: Session, text: str = "", base: Query = NO_QUERY) -> None:
+        super().__init__(session)
+        sort = session.options.sort or "move"
+        self.base = base
+        self.bar = QueryBar(text, session.query_history)
+        self.view = View(query=all_of(base, self.bar.query_in_force), sort=sort.lstrip("-"),
+                         reverse=sort.startswith("-"))
+        self.table = SocketTable(id="sockets")
+        self.table.columns = session.options.columns
+        self.said = PartsLine(id="sentence")
+
+    def compose_room(self) -> ComposeResult:
+        """Filter, table, sentence."""
+        yield self.bar
+        yield self.table
+        yield self.said
+
+    def on_mount(self) -> None:
+        """Keys go to the table."""
+        self.table.focus()
+        self.set_class(bool(self.bar.text), "-filtered")
+        super().on_mount()
+
+    def on_descendant_focus(self) -> None:
+        """The filter line is always shown while one types in it."""
+        self.set_class(self.bar.is_editing or bool(self.bar.text), "-filtered")
+
+    def show_look(self, observation: Observation) -> None:
+        """Sort and divide this look, and show it."""
+        session = self.session
+        before = session.before
+        gone = session.gone_of(self.view.query)
+        table = arrange_lines(observation, self.view, session.marks, gone)
+        self.bar.show_counts(table.matched, table.total)
+        self.table.show(table, observation, before, self.view.sort, reverse=self.view.reverse)
+        self.show_sentence()
+
+    def show_sentence(self) -> None:
+        """Why, since when and the mend for the cursor's row; else what is worth knowing of the whole."""
+        observation, socket = self.session.observation, self.table.cursor_socket
+        if observation is None:
+            return
+        if socket is not None and (text := sentence(socket, observation)):
+            role = row_role(socket, observation)
+            glyph = {"severe": "▲ ", "warning": "! "}.get(role, "")
+            self.said.show(((" " + glyph + sanitise(text), role if glyph else "plain"),))
+            return
+        self.said.show(self._of_the_whole(self.table.table, observation))
+
+    def _of_the_whole(self, table: Table, observation: Observation) -> tuple[Part, ...]:
+        hidden = observation.snapshot.hidden_processes
+        if not table.matched:
+            return self.nothing_matches()
+        if not table.acting and self.table.is_touched is False:
+            return ((" nobody has to act ✓ ", "good"), (_quiet_rules(observation), "dim"),
+                    (_hidden_hint(hidden), "dim"))
+        return ((_hidden_hint(hidden) if hidden else "", "dim"),)
+
+    def nothing_matches(self) -> tuple[Part, ...]:
+        """What to say when no row is left."""
+        return ((" Nothing here matches. Watching.", "warning"), ("   a all   / another filter", "dim"))
+
+    def keys(self) -> tuple[tuple[str, str, str], ...]:
+        """Esc too, where it does something."""
+        if self.bar.text or len(self.app.screen_stack) > 1:
+            return (*self.KEYS[:2], ("Esc", "back" if not self.bar.text else "clear", "back"), *self.KEYS[2:])
+        return self.KEYS
+
+    def subject_socket(self) -> Socket | None:
+        """The cursor's."""
+        return self.table.cursor_socket
+
+    def wanted(self) -> Wanted:
+        """The cursor's socket first, then those on screen."""
+        at = self.table.cursor_socket
+        shown = self.table.shown_keys()[:MOST_SHOWN]
+        sockets = dict.fromkeys((at.key, *shown) if at is not None else shown)
+        return Wanted(0, tuple(sockets), (), FACETS)
+
+    def shown_sockets(self) -> list[Socket]:
+        """All that match."""
+        observation = self.session.observation
+        return [] if observation is None else select(observation, self.view.query)
+
+    # -- messages
+
+    def on_query_bar_changed(self, event: QueryBar.Changed) -> None:
+        """Another filter is in force."""
+        self._set_view(query=all_of(self.base, event.query))
+
+    def on_query_input_left(self, event: QueryInput.Left) -> None:
+        """Editing is over: apply, and keys go to the table."""
+        event.stop()
+        self.bar.set_text(self.bar.text)
+        self.table.focus()
+
+    def on_keyed_lines_highlighted(self, event: KeyedLines.Highlighted) -> None:
+        """The cursor moved: another sentence, other subjects."""
+        event.stop()
+        self.show_sentence()
+        self.show_top()
+        self.want_details()
+
+    def on_keyed_lines_folded(self, event: KeyedLines.Folded) -> None:
+        """Open or close a heading."""
+        event.stop()
+        line = self.table.cursor_line
+        if isinstance(line, HeadLine):
+            self._set_view(folds={**self.view.folds, line.name: not line.is_folded})
+
+    def on_keyed_lines_followed(self, event: KeyedLines.Followed) -> None:
+        """Open the anatomy of a socket, or a heading."""
+        event.stop()
+        socket = self.table.cursor_socket
+        if socket is None:
+            self.table.action_fold()
+            return
+        siblings = tuple(line.key for line in self.table.table.lines if not isinstance(line, HeadLine))
+        self.scope_app.open_socket(socket.key, siblings)
+
+    def on_socket_table_sort_asked(self, event: SocketTable.SortAsked) -> None:
+        """Sort by the heading; again reverses."""
+        event.stop()
+        self.sort_by(event.column)
+
+    # -- actions
+
+    def action_back(self) -> None:
+        """Leave the filter line; else go back; at the root clear the filter."""
+        if self.bar.is_editing:
+            self.table.focus()
+        elif not self.scope_app.go_back():
+            self.action_all()
+
+    def action_follow_cursor(self) -> None:
+        """Follow the cursor's row."""
+        self.table.action_follow()
+
+    def action_filter(self) -> None:
+        """Edit the filter."""
+        self.add_class("-filtered")
+        self.bar.edit()
+
+    def action_all(self) -> None:
+        """Clear the filter and the trouble switch."""
+        self._set_view(trouble_only=False)
+        self.set_filter("")
+
+    def set_filter(self, text: str) -> None:
+        """Put a text into the filter line and apply it."""
+        self.bar.set_text(text)
+        self.set_class(bool(text) or self.bar.is_editing, "-filtered")
+        self.show_keys()
+
+    def action_toggle(self, key: str) -> None:
+        """Edit the visible filter by one key."""
+        self.set_filter(toggle(self.bar.text, key))
+
+    def action_trouble(self) -> None:
+        """Show only rows where somebody must act, or all again."""
+        self._set_view(trouble_only=not self.view.trouble_only)
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        self._set_view(reverse=not self.view.reverse)
+
+    def sort_by(self, column: str) -> None:
+        """Sort by a column; the one in force is reversed."""
+        self._set_view(sort=column, reverse=not self.view.reverse if column == self.view.sort else False)
+
+    def action_sort_step(self, by: int) -> None:
+        """Sort by the next or previous column on screen."""
+        shown = [placed.column.sort for placed in self.table.placed() if placed.column.sort]
+        at = shown.index(self.view.sort) if self.view.sort in shown else 0
+        self._set_view(sort=shown[(at + by) % len(shown)], reverse=False)
+
+    def action_sort_menu(self) -> None:
+        """Choose the column to sort by."""
+        choices = [(name, COLUMNS[name].title if name in COLUMNS else name) for name in SORTS if name]
+        self.app.push_screen(ChoiceDialog("Sort by", choices, self.view.sort), self._sort_chosen)
+
+    def _sort_chosen(self, name: str | None) -> None:
+        if name is not None:
+            self.sort_by(name)
+
+    def action_group_menu(self) -> None:
+        """Choose what to group by."""
+        choices = [("", "sections"), *((name, f"by {name}") for name in GROUPS)]
+        self.app.push_screen(ChoiceDialog("Group", choices, self.view.group or ""), self._group_chosen)
+
+    def _group_chosen(self, name: str | None) -> None:
+        if name is not None:
+            self._set_view(group=name or None)
+
+    def action_narrow(self) -> None:
+        """Narrow the filter to something of this row."""
+        socket = self.table.cursor_socket
+        if socket is None:
+            return
+        process = self.subject_process()
+        choices = [] if process is None else [(f"pid:{process.pid}", f"process {self.process_subject()}")]
+        if socket.remote is not None and socket.remote.address:
+            choices.append((f"remote:{socket.remote.address}", f"remote {endpoint(socket.remote).rpartition(':')[0]}"))
+        if (port := self.subject_port()) is not None:
+            choices.append((f"port:{port}", f"port {port}"))
+        choices.append((f"state:{socket.state.lower().replace('_', '-')}", f"state {socket.state}"))
+        self.app.push_screen(ChoiceDialog("Narrow to this row's", choices, ""), self._narrow_chosen)
+
+    def _narrow_chosen(self, term: str | None) -> None:
+        if term:
+            self.set_filter(narrow(self.bar.text, term))
+
+    def _set_view(self, **changes: object) -> None:
+        self.view = structs.replace(self.view, **changes)
+        self.refresh_look()
+
+
+def _quiet_rules(observation: Observation) -> str:
+    return "" if observation.findings is None else "See trouble staged: L or `sockscope lab`"
+
+
+def _hidden_hint(hidden: int) -> str:
+    if not hidden:
+        return ""
+    return f'  {count(hidden)} owners belong to other users: sudo "$(command -v sockscope)"'

@@ -39,7 +39,7 @@ def _syn_sent(sight: Sight) -> Move:
     full = full_listener(sight)
     if full is not None:
         stalled = tries >= 1 and since_s is not None and since_s >= ANSWER_S
-        reason = f"not accepted: {port_text(full)}'s accept queue is full ({full.receive_queued} of {full.send_queued})"
+        reason = f"not accepted: {port_text(full)}'s accept queue is full"
         return Move("peer", "stalled" if stalled else "moving", since_s, reason, at_least)
     if sight.peer is not None:
         return Move("peer", "moving", since_s, "not accepted yet at the other end", at_least)

@@ -9,6 +9,7 @@ from sockscope.analysis.sight import (
     VERIFY_SAMPLES,
     Sight,
     bytes_text,
+    for_text,
     is_full,
     port_text,
     seconds_text,
@@ -83,7 +84,7 @@ def _unread(sight: Sight) -> Move:
         floor_s = arrival_floor(sight)
         if floor_s is not None and floor_s > since_s:
             since_s, at_least = floor_s, True
-        return Move("app", "stalled", since_s, f"{what} for {seconds_text(since_s)}: nobody reads it", at_least)
+        return Move("app", "stalled", since_s, f"{what} {for_text(since_s, at_least)}: nobody reads it", at_least)
     tcp = sight.tcp
     if tcp is not None and tcp.previous is not None and tcp.consumed_reads == 1 and sight.now_s - tcp.at_s <= FRESH_S:
         return Move("app", "moving", 0.0, f"{what}, and it is being read")
@@ -150,7 +151,7 @@ def _unaccepted(sight: Sight) -> Move:
         return Move("app", "unverified", None, "in the accept queue")
     age_s = sight.now_s - track.unaccepted_since_s
     condition = "stalled" if age_s >= VERIFY_S and not _accepted_lately(sight) else "moving"
-    reason = f"in the accept queue of {port_text(sight.socket)} for {seconds_text(age_s)}"
+    reason = f"in the accept queue of {port_text(sight.socket)} {for_text(age_s, not track.whole)}"
     return Move("app", condition, age_s, reason, not track.whole)
 
 
@@ -177,7 +178,7 @@ def _accept(sight: Sight) -> Move:
         return Move("app", condition, queued_s, what, not track.receive_whole)
     since_s, at_least = oldest
     stalled = since_s >= VERIFY_S and queued_s >= VERIFY_S and not _accepted_lately(sight)
-    text = f"{what}, the oldest for {seconds_text(since_s)}"
+    text = f"{what}, the oldest {for_text(since_s, at_least)}"
     return Move("app", "stalled" if stalled else "moving", since_s, text, at_least)
 
 

@@ -11,6 +11,7 @@ from sockscope.analysis.sight import (
     VERIFY_SAMPLES,
     Sight,
     bytes_text,
+    for_text,
     seconds_text,
 )
 from sockscope.analysis.tracks import is_unaccepted
@@ -59,7 +60,7 @@ def _local_peer(sight: Sight, peer: Socket) -> Move:
     unread = f"{what}: the other end has {bytes_text(payload(peer))} unread"
     if proved is not None:
         age_s = sight.now_s - proved[0]
-        return Move("peer", "stalled", age_s, f"{unread} for {seconds_text(age_s)}", proved[1])
+        return Move("peer", "stalled", age_s, f"{unread} {for_text(age_s, proved[1])}", proved[1])
     since_s = other.track.receive_since_s if other.track is not None else None
     age_s = None if since_s is None else sight.now_s - since_s
     if age_s is not None and age_s < VERIFY_SAMPLES and not _probing(sight):
@@ -87,8 +88,8 @@ def _zero_window(sight: Sight, unanswered: int) -> Move:
         and (tcp.acked_flat_s() >= SEND_VERIFY_S or _acked_floor(tcp.info) >= SEND_VERIFY_S)
     )
     if flat and unanswered <= 1 and since_s >= SEND_VERIFY_S:
-        return Move("peer", "stalled", since_s, f"{queued} wait for {seconds_text(since_s)}: the peer's window is 0",
-                    at_least)
+        reason = f"{queued} wait {for_text(since_s, at_least)}: the peer's window is 0"
+        return Move("peer", "stalled", since_s, reason, at_least)
     reason = f"{queued} wait: zero-window probes for {seconds_text(since_s)}"
     return Move("peer", "unverified", since_s, reason, at_least)
 
@@ -138,7 +139,8 @@ def _unix(sight: Sight) -> Move:
         return Move("peer", "unverified", None, what)
     since_s = sight.now_s - track.send_since_s
     if since_s >= SEND_VERIFY_S and sight.samples_since(track.send_sample) >= VERIFY_SAMPLES and _peer_sleeps(sight):
-        return Move("peer", "stalled", since_s, f"{what} for {seconds_text(since_s)}", not track.send_whole)
+        at_least = not track.send_whole
+        return Move("peer", "stalled", since_s, f"{what} {for_text(since_s, at_least)}", at_least)
     condition = "moving" if track.send_since_s > track.first_s and since_s < VERIFY_SAMPLES else "unverified"
     return Move("peer", condition, since_s, what, not track.send_whole)
 

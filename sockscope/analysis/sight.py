@@ -87,6 +87,11 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
+def for_text(seconds: float, at_least: bool) -> str:
+    """Say how long: "for 9 s", or "for at least 9 s" where the beginning was not seen."""
+    return f"for {'at least ' if at_least else ''}{seconds_text(seconds)}"
+
+
 def port_text(socket: Socket) -> str:
     """Say where it listens: :3000, or a unix socket's path."""
     if socket.local.port is not None:

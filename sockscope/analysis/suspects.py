@@ -5,7 +5,7 @@ from __future__ import annotations
 from sockscope.analysis.memory import Memory
 from sockscope.analysis.receive_move import payload
 from sockscope.analysis.sight import FRESH_S, Sight
-from sockscope.analysis.tracks import Track
+from sockscope.analysis.tracks import Track, asks_dns
 from sockscope.model.detail import Wanted
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket, SocketKey
@@ -13,6 +13,7 @@ from sockscope.model.socket import Socket, SocketKey
 MOST_SOCKETS = 64  # a tick
 MOST_PROCESSES = 64
 FACETS = frozenset({"tcp", "marks", "waiters", "watches", "threads"})
+MANY_FILES, LIMIT_AGAIN_S, MOST_LIMITS = 100, 60.0, 4  # below 100 no usual limit (256 and above) is near
 AGAIN_S = 10.0  # a row whose holders provably sleep is asked again after so long: the proof needs no tcp_info
 
 
@@ -34,9 +35,37 @@ def suspects(memory: Memory, snapshot: Snapshot, budget: int = MOST_SOCKETS) -> 
     processes: dict[int, None] = {}
     for _, _, _, socket in chosen:
         processes.update(dict.fromkeys(holder.pid for holder in snapshot.holders_of(socket)))
+    processes.update(dict.fromkeys(_askers_of_names(memory, snapshot)))
+    many_files = _many_files(memory, snapshot)
     return Wanted(
-        generation=memory.sample, sockets=sockets, processes=tuple(processes)[:MOST_PROCESSES], facets=FACETS,
+        generation=memory.sample, sockets=sockets,
+        processes=tuple(dict.fromkeys((*list(processes)[:MOST_PROCESSES], *many_files))),
+        facets=FACETS | {"process"} if many_files else FACETS,
     )
+
+
+def _askers_of_names(memory: Memory, snapshot: Snapshot) -> list[int]:
+    """List who has had a question open to a name server since the last look: dns-waiting needs its threads."""
+    return [
+        holder.pid
+        for key, track in memory.tracks.items()
+        if memory.sample > track.first_sample and (socket := snapshot.sockets.get(key)) is not None
+        and asks_dns(socket) and not socket.receive_queued
+        for holder in snapshot.holders_of(socket)
+    ]
+
+
+def _many_files(memory: Memory, snapshot: Snapshot) -> list[int]:
+    """List a few processes with many open files whose limit is not known, or was read long ago."""
+    found = []
+    for pid, process in snapshot.processes.items():
+        if (process.fd_count or 0) < MANY_FILES or process.fd_limit is not None:
+            continue
+        detail = memory.process_details.get(process.key)
+        read = detail.process if detail is not None else None
+        if read is None or snapshot.monotonic_s - read.read_at_s > LIMIT_AGAIN_S:
+            found.append(pid)
+    return found[:MOST_LIMITS]
 
 
 def _suspect_since(memory: Memory, track: Track, socket: Socket) -> float | None:

@@ -15,10 +15,11 @@ def sentence(socket: Socket, observation: Observation) -> str:
     Names in it are outside text, decoded but not made safe: present.text does that.
     """
     finding = finding_of(socket, observation)
+    move = observation.moves.get(socket.key) if observation.moves is not None else None
     if finding is not None:
         advice = f". {finding.advice[0]}" if finding.advice else ""
-        return f"{finding.summary}{advice}"
-    move = observation.moves.get(socket.key) if observation.moves is not None else None
+        alike = finding.sockets[0] != socket.key and move is not None and move.row.party != "none"
+        return f"{move.row.reason if alike and move is not None else finding.summary}{advice}"
     if move is None:
         return ""
     chain = chain_text(wait_chain(socket, observation)) if move.row.party == "app" or move.turn == "app" else ""

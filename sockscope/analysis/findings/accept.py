@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sockscope.analysis.findings.scene import Scene, about_port, about_process, evidence
-from sockscope.analysis.sight import is_full, port_text, seconds_text
+from sockscope.analysis.sight import for_text, is_full, port_text
 from sockscope.model.finding import Evidence, Finding
 from sockscope.model.socket import Socket
 
@@ -25,7 +25,7 @@ def find_stalled(scene: Scene) -> Iterator[Finding]:
         yield Finding(
             "accept-stalled", "severe",
             f"{socket.receive_queued}{most} connections to {port_text(socket)} wait for {scene.who(pids)} to accept()"
-            f" them; none was accepted for {seconds_text(since_s)}",
+            f" them, the oldest {for_text(since_s, move.row.at_least)}",
             (*_queue(socket), evidence("oldest wait", f"{'≥' if move.row.at_least else ''}{since_s:.0f} s",
                                        "cookies without an inode, each look")),
             _advice(scene, at_limit, pids),

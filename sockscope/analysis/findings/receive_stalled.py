@@ -8,9 +8,9 @@ from itertools import pairwise
 from msgspec import structs
 
 from sockscope.analysis import history
-from sockscope.analysis.findings.scene import Scene, about_port, about_process, evidence, remote_text
+from sockscope.analysis.findings.scene import Scene, about_port, about_process, evidence
 from sockscope.analysis.receive_move import payload
-from sockscope.analysis.sight import FRESH_S, Sight, bytes_text, port_text, seconds_text
+from sockscope.analysis.sight import FRESH_S, Sight, bytes_text, for_text, port_text, seconds_text
 from sockscope.model.detail import Watch
 from sockscope.model.finding import Evidence, Finding
 from sockscope.model.socket import Socket
@@ -34,12 +34,20 @@ def find(scene: Scene) -> Iterator[Finding]:
             continue
         place = (found.rule, found.cause, found.severity, found.about)
         groups[place] = _together(groups[place], found) if place in groups else found
-    yield from groups.values()
+    yield from (_counted(finding) for finding in groups.values())
 
 
 def _together(one: Finding, other: Finding) -> Finding:
-    longest = max((one, other), key=lambda finding: finding.for_s or 0.0)
-    return structs.replace(longest, sockets=(*one.sockets, *other.sockets))
+    """Keep the longest as the example, first among the sockets."""
+    longest, shorter = (one, other) if (one.for_s or 0.0) >= (other.for_s or 0.0) else (other, one)
+    return structs.replace(longest, sockets=(*longest.sockets, *shorter.sockets))
+
+
+def _counted(finding: Finding) -> Finding:
+    more = len(finding.sockets) - 1
+    if not more:
+        return finding
+    return structs.replace(finding, summary=f"{finding.summary}; {more} more sockets alike")
 
 
 def _unread(scene: Scene, sight: Sight, move: Move) -> Finding | None:
@@ -58,8 +66,8 @@ def _unread(scene: Scene, sight: Sight, move: Move) -> Finding | None:
     since_s = move.since_s or 0.0
     return Finding(
         "receive-stalled", severity,
-        f"{scene.who(pids)} has not read {bytes_text(payload(socket))} from {remote_text(socket)}"
-        f" for {seconds_text(since_s)}{': ' + why if why else ''}",
+        f"{scene.who(pids)} has not read {bytes_text(payload(socket))} from {scene.other_end(socket)}"
+        f" {for_text(since_s, move.at_least)}{': ' + why if why else ''}",
         _evidence(sight, move, mark), advice, cause=cause, for_s=since_s,
         about=(*about_process(pids), *(about_port(socket) if scene.is_accepted(socket) else ())),
         sockets=(socket.key,),

@@ -88,6 +88,13 @@ class Scene:
             return "a process that is not visible"
         return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
+    def other_end(self, socket: Socket) -> str:
+        """Name the other end: its address, or of a unix socket the process that holds it."""
+        if socket.family != "unix":
+            return remote_text(socket)
+        peer = self.sight(socket).peer
+        return self.who(self.pids(peer)) if peer is not None else "its peer"
+
     def rises(self, netns: int, *names: str) -> dict[int, int]:
         """Tell the rise of the sum of these counters, by the sample it was seen at; samples without one are absent."""
         rises: dict[int, int] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sockscope.analysis.findings.scene import Scene, about_process, evidence, remote_text
-from sockscope.analysis.sight import VERIFY_S, bytes_text, seconds_text
+from sockscope.analysis.sight import VERIFY_S, bytes_text, for_text
 from sockscope.model.finding import Finding
 from sockscope.model.socket import Socket
 from sockscope.model.verdict import Move
@@ -57,7 +57,7 @@ def _finding(scene: Scene, socket: Socket, send: Move) -> Finding:
     )
     return Finding(
         "send-stalled", "warning" if peer is not None else "note",
-        f"{bytes_text(socket.send_queued or 0)} of {scene.who(pids)} wait for {seconds_text(since_s)}:"
+        f"{bytes_text(socket.send_queued or 0)} of {scene.who(pids)} wait {for_text(since_s, send.at_least)}:"
         f" {other} does not read",
         (evidence("not taken", bytes_text(socket.send_queued or 0), "sock_diag, each look"),
          evidence("why", send.reason, "rows of both ends" if peer is not None else "timer 4 and tcp_info bytes_acked")),

@@ -54,14 +54,14 @@ class Expendable:
         self._pid = 0
         self._abandoned: list[int] = []
         self._lost: Counter[str] = Counter()
-        self._quarantine: dict[Hashable, float] = {}
+        self._quarantine: dict[tuple[str, Hashable], float] = {}
         self._closed = False
         self.starts = 0
 
     def ask(self, facet: str, key: Hashable, errand: str, *arguments: Any) -> Any:
         """Give the errand's value. Raises OSError and IdentityError as the kernel answered, and NotAnsweredError.
 
-        `key` is what gets quarantined if there is no answer.
+        `key` is what gets quarantined, for this facet, if there is no answer.
         """
         self._refuse(facet, key)
         line = self._running_line(facet)
@@ -71,7 +71,7 @@ class Expendable:
         except TimeoutError:
             self._abandon()
             self._lost[facet] += 1
-            self._quarantine[key] = self._clock() + QUARANTINE_S
+            self._quarantine[facet, key] = self._clock() + QUARANTINE_S
             detail = f"no answer within {self._silence_s:g} s: the target holds a lock; not asked again for a minute"
             raise NotAnsweredError(Gap(facet, "timed_out", detail=detail)) from None
         except (OSError, EOFError) as error:
@@ -96,12 +96,12 @@ class Expendable:
         if self._lost[facet] > MOST_RESTARTS:
             detail = f"off: {self._lost[facet]} helper processes were lost on it"
             raise NotAnsweredError(Gap(facet, "off", detail=detail))
-        until = self._quarantine.get(key)
+        until = self._quarantine.get((facet, key))
         if until is None:
             return
         if self._clock() < until:
             raise NotAnsweredError(Gap(facet, "timed_out", detail="it did not answer less than a minute ago"))
-        del self._quarantine[key]
+        del self._quarantine[facet, key]
 
     def _running_line(self, facet: str) -> socket.socket:
         """Give the line to a live helper. One that died while idle (its starting thread ended) is simply replaced."""

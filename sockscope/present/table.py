@@ -81,5 +81,5 @@ def gap_lines(snapshot: Snapshot) -> list[str]:
         for gap in snapshot.gaps
     ]
     if snapshot.hidden_processes:
-        lines.append(f"{count(snapshot.hidden_processes)} processes are other users': their sockets show no owner")
+        lines.append('to see more: sudo "$(command -v sockscope)"   what is missing and why: sockscope doctor')
     return lines

@@ -1,0 +1,70 @@
+"""The command line: the only owner of stdout, stderr and exit codes.
+
+The live screens are imported in the one branch that needs them: `--json` imports neither textual nor rich.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+if os.name == "posix" and os.geteuid() == 0:
+    # Root must not leave bytecode behind in a user's installation.
+    sys.dont_write_bytecode = True
+
+from sockscope.cli.errors import CANNOT_READ, FOUND, INTERRUPTED, USAGE, CannotReadError, UsageError, say
+from sockscope.model.source import SourceLostError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code. Errors are one line on stderr, never a traceback."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(words)
+    except UsageError as error:
+        say(str(error))
+        code = USAGE
+    except (CannotReadError, SourceLostError) as error:
+        say(str(error))
+        code = CANNOT_READ
+    except BrokenPipeError:  # `| head` has seen enough
+        code = FOUND
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    return _finish(code)
+
+
+def _run(words: list[str]) -> int:
+    if words[:1] == ["lab"]:
+        from sockscope.lab.run import main as run_lab  # noqa: PLC0415  # the lab's wing opens only when asked for
+
+        return run_lab(words[1:])
+    if words[:1] == ["doctor"]:
+        from sockscope.cli.doctor import run_doctor  # noqa: PLC0415  # reads what nobody else needs
+
+        return run_doctor(words[1:])
+    from sockscope.cli.command import run  # noqa: PLC0415  # the lab and doctor need no parser
+
+    return run(words)
+
+
+def _finish(code: int) -> int:
+    """Flush; what cannot be delivered any more must not end in a traceback when the interpreter closes."""
+    if sys.stdout is None:
+        return code
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        if not isinstance(error, BrokenPipeError):
+            say(f"cannot write: {error.strerror if isinstance(error, OSError) else error}")
+            code = CANNOT_READ
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
+    except OSError:
+        return code
+    return code

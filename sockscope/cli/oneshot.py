@@ -1,0 +1,139 @@
+"""Print and exit: one look (or a watch of some seconds), and the writer that was asked for."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from sockscope.analysis.memory import EMPTY, Memory, remember
+from sockscope.analysis.query import select
+from sockscope.analysis.sorting import sort_sockets
+from sockscope.cli.choices import Choices
+from sockscope.cli.errors import FOUND, NOTHING, say
+from sockscope.cli.naming import names_of
+from sockscope.cli.output import binary_output, speaks_unicode, terminal_width, text_output, wants_colour, writing
+from sockscope.cli.selection import Selection
+from sockscope.collect.sources import open_source
+from sockscope.feed.conclude import conclude
+from sockscope.model.observation import Observation
+from sockscope.model.snapshot import Snapshot
+from sockscope.model.socket import Socket
+from sockscope.model.source import Source
+
+
+def run_oneshot(options: argparse.Namespace, choices: Choices, selection: Selection) -> int:
+    """Look, print, and return the exit code. Raises CannotReadError and SourceLostError."""
+    text_output()  # closed: say so before the work
+    source = open_source(choices.source, probe=not options.no_probe)
+    try:
+        if choices.mode in ("why", "findings") or choices.findings:
+            from sockscope.cli.watching import run_watch  # noqa: PLC0415  # rules and details that one look needs not
+
+            return run_watch(source, options, choices, selection)
+        if choices.mode == "ndjson" and choices.interval_s is not None:
+            from sockscope.cli.following import follow  # noqa: PLC0415  # likewise
+
+            return follow(source, options, choices, selection)
+        observation, _ = look(source, options, selection)
+        sockets = arranged(observation, choices, selection)
+        write(observation, sockets, options, choices)
+        return verdict(observation.snapshot, sockets, selection)
+    finally:
+        source.close()
+
+
+def look(
+    source: Source, options: argparse.Namespace, selection: Selection, memory: Memory = EMPTY
+) -> tuple[Observation, Memory]:
+    """Look once and conclude; with --deep also what a drill-down would show of the sockets asked for."""
+    snapshot = source.snapshot(selection.scope)
+    remembered = remember(memory, snapshot)
+    names = names_of(snapshot, with_hosts=options.names)
+    observation = conclude(remembered, snapshot, names)
+    if options.deep:
+        from sockscope.analysis.io_model import servers  # noqa: PLC0415  # only --deep reads what it needs
+        from sockscope.collect.deep import read_deep  # noqa: PLC0415  # likewise
+
+        details, gaps = read_deep(snapshot, select(observation, selection.query), not options.no_probe)
+        remembered = remember(memory, snapshot, details.values())
+        observation = conclude(remembered, snapshot, names, gaps)
+        observation = structs.replace(observation, servers=servers(observation))
+    return observation, remembered
+
+
+def arranged(observation: Observation, choices: Choices, selection: Selection) -> list[Socket]:
+    """Return the sockets asked for in the order asked for; by default who must act first."""
+    sockets = select(observation, selection.query)
+    if choices.sort is not None:
+        return sort_sockets(sockets, observation, choices.sort, choices.reverse)
+    return sort_sockets(sockets, observation, "move") if choices.mode == "table" else sockets
+
+
+def write(observation: Observation, sockets: Sequence[Socket], options: argparse.Namespace, choices: Choices) -> None:
+    """Write them in the mode chosen. Raises CannotReadError if that fails, BrokenPipeError if nobody reads."""
+    with writing():
+        if choices.mode == "json":
+            from sockscope.present.json import write_json  # noqa: PLC0415  # one writer of five is needed
+
+            write_json(binary_output(), observation, sockets)
+        elif choices.mode == "ndjson":
+            from sockscope.present.ndjson import write_ndjson  # noqa: PLC0415  # likewise
+
+            write_ndjson(binary_output(), observation, sockets)
+        elif choices.mode == "csv":
+            from sockscope.present.csv import write_csv  # noqa: PLC0415  # likewise
+
+            write_csv(text_output(), observation, sockets, choices.columns, header=not options.no_header)
+        elif choices.mode == "pids":
+            pids = sorted({holder.pid for socket in sockets for holder in observation.snapshot.holders_of(socket)})
+            text_output().write("".join(f"{pid}\n" for pid in pids))
+        else:
+            _write_table(observation, sockets, options, choices)
+        text_output().flush()
+
+
+def _write_table(
+    observation: Observation, sockets: Sequence[Socket], options: argparse.Namespace, choices: Choices
+) -> None:
+    from sockscope.present.table import gap_lines, table_lines  # noqa: PLC0415  # one writer of five is needed
+
+    out = text_output()
+    if sockets:
+        lines = table_lines(
+            observation, sockets, width=terminal_width(), columns=choices.columns, header=not options.no_header,
+            colour=wants_colour(choices.colour), ascii=options.ascii or not speaks_unicode(),
+        )
+        for line in lines:
+            out.write(line + "\n")
+    if observation.snapshot.fds is not None and choices.columns is None:
+        from sockscope.present.fd_table import fd_lines  # noqa: PLC0415  # --pid only
+
+        for line in fd_lines(observation, header=not options.no_header):
+            out.write(line + "\n")
+    out.flush()
+    for line in gap_lines(observation.snapshot):
+        say(line)
+
+
+def verdict(snapshot: Snapshot, sockets: Sequence[Socket], selection: Selection) -> int:
+    """Return 0 if anything was found, else say what was not and return 1."""
+    if sockets or snapshot.fds:
+        return FOUND
+    missing = [pid for pid in selection.pids if pid not in snapshot.processes]
+    if selection.pids and len(missing) == len(selection.pids):
+        say(f"no process {', '.join(map(str, missing))}")
+    elif selection.about:
+        say(f"nothing here has {selection.about}")
+    else:
+        say("nothing matches: no socket at all was seen")
+    if snapshot.hidden_processes:
+        say(f"{snapshot.hidden_processes} processes are other users' and were not looked into; see sockscope doctor")
+    return NOTHING
+
+
+def pause(seconds: float) -> None:
+    """Wait between two looks; Ctrl+C ends it."""
+    time.sleep(max(0.0, seconds))

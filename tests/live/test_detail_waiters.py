@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from targets import Target, read_one_process, read_socket, target, value_of, wait_for
+from live.targets import Target, read_one_process, read_socket, target, value_of, wait_for
 
 from sockscope.model.detail import Waiter
 

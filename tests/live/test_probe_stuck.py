@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from targets import Target, by_inode, look, target, value_of, wait_for
+from live.targets import Target, by_inode, look, target, value_of, wait_for
 
 from sockscope.collect.actor import LiveActor
 from sockscope.collect.detail import LiveDetailReader

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from targets import Target, by_inode, look, target, value_of
+from live.targets import Target, by_inode, look, target, value_of
 
 from sockscope.collect.detail import SOCKET_FACETS, LiveDetailReader
 from sockscope.kernel.calls import syscall

@@ -14,6 +14,7 @@ from sockscope.kernel.malformed import MalformedError
 from sockscope.model.socket import Endpoint, Socket, SocketMemory, Timer
 
 ROW_BYTES = 88  # nlmsghdr and struct inet_diag_msg
+TIMER_AT = 18
 COOKIE_AT = 60
 EXPIRES_AT = 68
 

@@ -31,6 +31,7 @@ _RECEIVE_BUFFER = 1 << 22
 _ATTEMPTS = 4
 _TIMEOUT_S = 5.0  # a dump that another process' lock holds up must become a gap, not a frozen screen
 _FIRST_LOOK = 16
+_STREAK = 6  # rows of one length after which it pays to look for a run; below that a plain walk is faster
 
 
 class NetlinkError(OSError):
@@ -40,18 +41,19 @@ class NetlinkError(OSError):
 class Dump:
     """One answer: `data[starts[i]:starts[i + 1]]` is message i, header included; `starts` has one more than messages.
 
-    `runs` are (start, step, rows) of neighbours of equal length. `trouble` is None, or the reason code of a gap:
-    interrupted (the table changed while it was walked, all attempts long), truncated, malformed, timed_out. What was
-    received stands all the same.
+    `runs` are (start, step, rows) of neighbours of equal length, `singles` the starts of all others. `trouble` is None,
+    or the reason code of a gap: interrupted (the table changed while it was walked, all attempts long), truncated,
+    malformed, timed_out. What was received stands all the same.
     """
 
-    __slots__ = ("data", "runs", "size", "starts", "trouble")
+    __slots__ = ("data", "runs", "singles", "size", "starts", "trouble")
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.size = 0
         self.starts: array[int] = array("I")
         self.runs: list[tuple[int, int, int]] = []
+        self.singles: list[int] = []
         self.trouble: str | None = None
 
     def __len__(self) -> int:
@@ -62,6 +64,7 @@ class Dump:
         self.size = 0
         self.starts = array("I")
         self.runs = []
+        self.singles = []
         self.trouble = None
 
 
@@ -168,32 +171,51 @@ def open_socket() -> socket.socket:
 
 def _take(into: Dump, got: int, kind: int, sequence: int, minimum: int) -> bool:
     """Find the messages in the `got` bytes just received; True at the end of the dump."""
-    data, starts = into.data, into.starts
+    data, start, single, unpack = into.data, into.starts.append, into.singles.append, HEADER.unpack_from
     at, end = into.size, into.size + got
-    done = False
-    while at + 16 <= end:
-        length, found, flags, seen, _ = HEADER.unpack_from(data, at)
-        if length < 16 or at + length > end:
+    done, last, streak = False, 0, 0
+    while at + 16 <= end and not done:
+        length, found, flags, seen, _ = unpack(data, at)
+        if found == kind and seen == sequence and minimum <= length <= end - at and not flags & NLM_F_DUMP_INTR:
+            if length != last:
+                last, streak = length, 0
+            elif streak < _STREAK:
+                streak += 1
+            else:
+                at = _take_run(into, at, length, end)
+                streak = 0
+                continue
+            start(at)
+            single(at)
+            at += (length + 3) & ~3
+        elif length < 16 or at + length > end:
             into.trouble, done = "malformed", True
-            break
-        if flags & NLM_F_DUMP_INTR:
-            into.trouble = "interrupted"
-        if seen == sequence and found in (NLMSG_DONE, NLMSG_ERROR):
-            _raise_errno(data, at, length)
-            done = True
-            break
-        if seen == sequence and found == kind and length >= minimum:
-            at = _take_run(into, at, length, end)
-            continue
-        if seen == sequence:
-            into.trouble = into.trouble or "malformed"
-        step = min((length + 3) & ~3, end - at)  # cut it out: rows must follow each other without a hole
-        del data[at:at + step]
-        end -= step
-    into.size = at
+        else:
+            if flags & NLM_F_DUMP_INTR:
+                into.trouble = "interrupted"
+            at, end, done = _take_odd(into, at, end, kind, sequence, minimum)
+    into.size = min(at, end)
     if done:
-        starts.append(at)
+        start(into.size)
     return done
+
+
+def _take_odd(into: Dump, at: int, end: int, kind: int, sequence: int, minimum: int) -> tuple[int, int, bool]:
+    """One message that is not simply a row: the end, an error, a stranger's, one too short; where to go on."""
+    data = into.data
+    length, found, _, seen, _ = HEADER.unpack_from(data, at)
+    step = min((length + 3) & ~3, end - at)
+    if seen == sequence and found in (NLMSG_DONE, NLMSG_ERROR):
+        _raise_errno(data, at, length)
+        return at, end, True
+    if seen == sequence and found == kind and length >= minimum:
+        into.starts.append(at)
+        into.singles.append(at)
+        return at + step, end, False
+    if seen == sequence:
+        into.trouble = into.trouble or "malformed"
+    del data[at:at + step]  # rows must follow each other without a hole
+    return at, end - step, False
 
 
 def _take_run(into: Dump, at: int, length: int, end: int) -> int:
@@ -202,14 +224,7 @@ def _take_run(into: Dump, at: int, length: int, end: int) -> int:
     Most rows of a table have one length. Comparing the length bytes of many rows by one strided slice finds a run's
     end ten times faster than reading header by header.
     """
-    data = into.data
-    step = (length + 3) & ~3
-    after = at + step
-    if after + 16 > end or data[at:at + 6] != data[after:after + 6]:
-        into.starts.append(at)
-        into.runs.append((at, step, 1))
-        return min(after, end)
-    look = _FIRST_LOOK
+    data, step, look = into.data, (length + 3) & ~3, _FIRST_LOOK
     while True:
         stop = min(end - 15, at + look * step)
         rows = min(_leading(data[at + i:stop + i:step]) for i in range(6))

@@ -13,8 +13,8 @@ from typing import TypeAlias, TypeVar
 from msgspec import Struct, structs
 
 from sockscope.analysis import history, progress, tracks
+from sockscope.analysis.ends import Ends, fold_ends
 from sockscope.analysis.history import History
-from sockscope.analysis.peers import normalised
 from sockscope.analysis.progress import ProcessProgress, TcpProgress
 from sockscope.analysis.tracks import Moment, Track
 from sockscope.model.detail import ProcessDetail, SocketDetail
@@ -72,7 +72,7 @@ class Memory(Struct, frozen=True):
     process_details: Mapping[tuple[int, int | None], ProcessDetail] = {}
     fd_trends: Mapping[int, FdTrend] = {}
     listeners: Mapping[Port, tuple[SocketKey, ...]] = {}
-    addresses: frozenset[str] = frozenset()  # of all rows, local: only at one of them can another end be
+    ends: Ends = Ends()
     accepts: Mapping[Port, Accepts] = {}
     closes: Mapping[Port, float] = {}  # by service port: when a CLOSE_WAIT was last seen to end
     waiting: Mapping[Port, tuple[float, bool]] = {}  # oldest connection not accepted: since, and whether that is exact
@@ -111,7 +111,7 @@ def remember(memory: Memory, snapshot: Snapshot, details: Iterable[SocketDetail 
         memory, snapshot=snapshot, sample=sample, first_s=memory.first_s if before is not None else at_s,
         tracks=kept, history=history.record(memory.history, at_s, restless, snapshot.sockets),
         listeners=_fold_listeners(memory.listeners, before, snapshot, changes),
-        addresses=_fold_addresses(memory.addresses, changes.new, snapshot),
+        ends=fold_ends(memory.ends, before, snapshot, changes),
         fd_trends=_fold_fds(memory.fd_trends, before, snapshot),
         counters=(*memory.counters, CountersAt(at_s, sample, snapshot.counters))[-COUNTER_SAMPLES:],
     )
@@ -165,11 +165,11 @@ def _fold_listeners(
             folded[port] = tuple(other for other in folded.get(port, ()) if other != key)
             if not folded[port]:
                 del folded[port]
-    for key in sorted(changes.new | changes.changed, key=repr) if before is not None else now.sockets:
-        socket = now.sockets.get(key)
-        if socket is not None and _listens(socket):
-            port = (socket.netns, socket.local.port or 0)
-            folded[port] = (*folded.get(port, ()), key)
+    restless = (*changes.new, *changes.changed) if before is not None else now.sockets
+    came = [socket for key in restless if (socket := now.sockets.get(key)) is not None and _listens(socket)]
+    for socket in sorted(came, key=lambda row: repr(row.key)):  # sets have no order, and memory is deterministic
+        port = (socket.netns, socket.local.port or 0)
+        folded[port] = (*folded.get(port, ()), socket.key)
     return folded
 
 
@@ -236,15 +236,6 @@ def _oldest_waiting(kept: Mapping[SocketKey, Track], snapshot: Snapshot) -> Mapp
         if port not in oldest or since_s < oldest[port][0]:
             oldest[port] = (since_s, track.whole)
     return oldest
-
-
-def _fold_addresses(
-    kept: frozenset[str], new: Iterable[SocketKey], snapshot: Snapshot
-) -> frozenset[str]:
-    """Collect local addresses, so that a peer is looked for only where there can be one."""
-    sockets = snapshot.sockets
-    found = {normalised(sockets[key].local.address) for key in new if key in sockets} - kept
-    return kept | found if found else kept
 
 
 def _fold_fds(kept: Mapping[int, FdTrend], before: Snapshot | None, now: Snapshot) -> Mapping[int, FdTrend]:

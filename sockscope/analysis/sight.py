@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from sockscope.analysis.ends import other_end
 from sockscope.analysis.memory import Memory
-from sockscope.analysis.peers import normalised, peer_of
 from sockscope.analysis.progress import ProcessProgress
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
@@ -32,10 +32,7 @@ class Sight:
     @cached_property
     def peer(self) -> Socket | None:
         """The row of the other end, where it is on this host."""
-        socket = self.socket
-        if socket.remote is not None and normalised(socket.remote.address) not in self.memory.addresses:
-            return None  # sparing the index over all rows, which a suspect whose peer is remote does not need
-        peer = peer_of(self.snapshot, self.socket)
+        peer = other_end(self.memory.ends, self.snapshot, self.socket)
         return None if peer is None or peer is self.socket else peer
 
     @cached_property

@@ -49,8 +49,8 @@ def _askers_of_names(memory: Memory, snapshot: Snapshot) -> list[int]:
     return [
         holder.pid
         for key, track in memory.tracks.items()
-        if memory.sample > track.first_sample and (socket := snapshot.sockets.get(key)) is not None
-        and asks_dns(socket) and not socket.receive_queued
+        if track.receive_since_s is None and memory.sample > track.first_sample
+        and (socket := snapshot.sockets.get(key)) is not None and asks_dns(socket)
         for holder in snapshot.holders_of(socket)
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
+from sockscope.analysis.findings.rules import find
 from sockscope.analysis.memory import Memory
 from sockscope.analysis.move import moves
 from sockscope.analysis.progress import merge
@@ -20,11 +21,12 @@ def conclude(memory: Memory, snapshot: Snapshot, names: Names, gaps: tuple[Gap, 
     """Work out everything about this look; `gaps` are those of the detail lane."""
     if gaps:
         snapshot = structs.replace(snapshot, gaps=(*snapshot.gaps, *gaps))
-    return Observation(
+    observation = Observation(
         snapshot=snapshot, details=memory.details,
         process_details={key[0]: detail for key, detail in memory.process_details.items()},
         moves=moves(memory, snapshot), names=names,
     )
+    return structs.replace(observation, findings=find(memory, observation))
 
 
 def with_details(observation: Observation, details: Iterable[SocketDetail | ProcessDetail]) -> Observation:

@@ -22,6 +22,14 @@ class FeedDelivered(Message, bubble=False):
         return isinstance(message, FeedDelivered)
 
 
+class Said(Message, bubble=False):
+    """What came of an action, from its own thread. `text` is safe to show."""
+
+    def __init__(self, text: str, *, is_error: bool) -> None:
+        super().__init__()
+        self.text, self.is_error = text, is_error
+
+
 def post_to(pump: MessagePump) -> Callable[[FeedResult], None]:
     """What the feed calls, from its own thread: post_message is Textual's thread-safe door."""
 

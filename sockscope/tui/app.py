@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
+from contextlib import suppress
+from subprocess import DEVNULL, Popen, TimeoutExpired
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec import structs
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.theme import BUILTIN_THEMES
 
+from sockscope.analysis.sorting import SORT_KEYS
 from sockscope.collect.sources import open_source
 from sockscope.feed.feed import Feed
-from sockscope.tui.adapter import FeedDelivered, post_to
+from sockscope.present.columns import column_names
+from sockscope.settings import Settings, SettingsError, keep_theme, read_settings, read_theme
+from sockscope.tui import actions
+from sockscope.tui.adapter import FeedDelivered, Said, post_to
+from sockscope.tui.naming import Naming
+from sockscope.tui.palette import GoTo
+from sockscope.tui.screens.findings import FindingsRoom
 from sockscope.tui.screens.help import HelpScreen
+from sockscope.tui.screens.lab import LabScreen
+from sockscope.tui.screens.port import PortRoom
+from sockscope.tui.screens.process import ProcessRoom
 from sockscope.tui.screens.room import Room
 from sockscope.tui.screens.socket import SocketRoom
 from sockscope.tui.screens.sockets import SocketsRoom
 from sockscope.tui.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sockscope.feed.result import FeedResult
     from sockscope.model.process import Process
     from sockscope.model.socket import Socket, SocketKey
     from sockscope.model.source import Actor, Source
@@ -32,17 +51,22 @@ class SockscopeApp(App[int]):
     CSS_PATH = "sockscope.tcss"
     TITLE = "sockscope"
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar = App.COMMANDS | {GoTo}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c,ctrl+q", "quit_now", show=False, priority=True),
     ]
 
-    def __init__(self, options: TuiOptions, source: Source, actor: Actor | None = None) -> None:
+    def __init__(self, options: TuiOptions, source: Source, actor: Actor | None = None,
+                 settings: Settings | None = None) -> None:
         super().__init__()
         self.options = options
+        self.settings = settings or Settings()
         self.is_ascii = options.ascii
         self.animation_level = "none"
-        feed = Feed(source, options.scope, options.interval_s or 1.0, post_to(self))
+        self.naming = Naming(with_hosts=options.names)
+        feed = Feed(source, options.scope, options.interval_s or 1.0, post_to(self), self.naming)
         self.session = Session(options, feed, None if options.readonly else actor)
+        self._staged: list[Popen[bytes]] = []
 
     def get_default_screen(self) -> Screen[None]:
         """All sockets: the root of every way."""
@@ -56,18 +80,43 @@ class SockscopeApp(App[int]):
             loop.add_signal_handler(number, self._end_by_signal, number)
         if self.options.theme is not None and self.options.theme in self.available_themes:
             self.theme = self.options.theme
+        self.theme_changed_signal.subscribe(self, lambda theme: keep_theme(theme.name))
+        if self.settings.keys:
+            self.set_keymap({name: ",".join(keys) for name, keys in self.settings.keys.items()})
+        if self.options.subject is not None and self.options.opening in ("port", "process"):
+            self.follow((self.options.opening, self.options.subject))
         self.session.feed.start()
+
+    def end_staged(self) -> None:
+        """End what the lab started, and its children with it."""
+        for process in self._staged:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            with suppress(TimeoutExpired):
+                process.wait(1.0)
+        self._staged.clear()
 
     def _end_by_signal(self, number: int) -> None:
         self.exit(128 + number, return_code=128 + number)
 
     def on_feed_delivered(self, event: FeedDelivered) -> None:
         """Show a result on the room on top; the others draw it when they come up."""
-        is_new = self.session.take(event.result)
+        self._show_result(event.result)
+
+    def on_said(self, event: Said) -> None:
+        """Tell what came of an action."""
+        self.say(event.text, is_error=event.is_error)
+
+    def post_said(self, text: str, *, is_error: bool) -> None:
+        """Tell it from another thread."""
+        self.post_message(Said(text, is_error=is_error))
+
+    def _show_result(self, result: FeedResult) -> None:
+        is_new = self.session.take(result)
         room = self.room
         if room is None:
             return
-        if is_new and event.result.error is None:
+        if is_new and result.error is None:
             room.refresh_look()
         else:
             room.show_top()
@@ -90,17 +139,30 @@ class SockscopeApp(App[int]):
         self.pop_screen()
         return True
 
-    def open_socket(self, key: SocketKey, siblings: tuple[SocketKey, ...] = ()) -> None:
-        """Show a socket's anatomy; `siblings` are what `[` and `]` go through."""
-        self.push_screen(SocketRoom(self.session, key, siblings))
-
     def follow(self, key: object) -> None:
         """Open what a line's key names: ("socket", its key), ("process", pid) or ("port", number)."""
-        if not isinstance(key, tuple) or len(key) != 2:
+        if not isinstance(key, tuple) or len(key) < 2:
             return
-        kind, subject = key
+        kind, subject = key[:2]
         if kind == "socket":
             self.open_socket(subject)
+        elif kind == "process":
+            self._open(ProcessRoom(self.session, int(subject)), lambda room: getattr(room, "pid", None) == subject)
+        elif kind == "port":
+            self._open(PortRoom(self.session, int(subject)), lambda room: getattr(room, "port", None) == subject)
+
+    def _open(self, room: Room, is_same: Callable[[Room], bool]) -> None:
+        """Show a room; where the same one is on the way back already, go back to it instead of piling up."""
+        for screen in self.screen_stack:
+            if type(screen) is type(room) and is_same(screen):
+                while self.screen is not screen:
+                    self.pop_screen()
+                return
+        self.push_screen(room)
+
+    def open_socket(self, key: SocketKey, siblings: tuple[SocketKey, ...] = ()) -> None:
+        """Show a socket's anatomy; `siblings` are what `[` and `]` go through."""
+        self._open(SocketRoom(self.session, key, siblings), lambda room: getattr(room, "key", None) == key)
 
     def open_help(self, room: Room) -> None:
         """Show the keys and what could not be read."""
@@ -111,6 +173,20 @@ class SockscopeApp(App[int]):
         if number == 1:
             while len(self.screen_stack) > 1:
                 self.pop_screen()
+        elif number == 2:
+            port = room.subject_port()
+            if port is None:
+                self.say("no port under the cursor: choose a row that has one, or Ctrl+P", is_error=True)
+            else:
+                self.follow(("port", port))
+        elif number == 3:
+            process = room.subject_process()
+            if process is None:
+                self.say("no process under the cursor: nobody, or another user, has it open", is_error=True)
+            else:
+                self.follow(("process", process.pid))
+        else:
+            self._open(FindingsRoom(self.session), lambda _: True)
 
     def say(self, text: str, *, is_error: bool = False) -> None:
         """Tell something in passing. `text` is sanitised by who made it."""
@@ -118,29 +194,78 @@ class SockscopeApp(App[int]):
 
     def ask_signal(self, process: Process | None) -> None:
         """Ask which signal to send."""
+        actions.ask_signal(self, process)
 
     def ask_destroy(self, socket: Socket | None) -> None:
         """Ask whether to close a socket."""
+        actions.ask_destroy(self, socket)
 
     def copy_report(self, socket: Socket | None, process: Process | None) -> None:
         """Copy what is known of the subject."""
+        actions.copy_report(self, socket, process)
 
     def write_view(self, sockets: list[Socket]) -> None:
         """Write the sockets to a file."""
+        actions.write_view(self, sockets)
 
     def toggle_names(self) -> None:
         """Look names up, or stop."""
+        self.naming.with_hosts = not self.naming.with_hosts
+        self.say("host and service names " + ("on: they come as they are found" if self.naming.with_hosts else "off"))
+        self.session.feed.request_now()
 
     def open_lab(self) -> None:
         """Offer to stage trouble."""
+        self.push_screen(LabScreen(), self._stage)
+
+    def _stage(self, name: str | None) -> None:
+        if not name:
+            return
+        self._staged.append(Popen([sys.executable, "-m", f"sockscope.lab.{name}"], stdin=DEVNULL, stdout=DEVNULL,
+                                  stderr=DEVNULL, start_new_session=True))
+        self.say(f"staged {name}: it ends with sockscope")
 
 
 def run_app(options: TuiOptions) -> int:
-    """Run the live screens until they are left; returns the exit code. Raises SourceLostError if nothing can be read."""
+    """Run the live screens until they are left; returns the exit code.
+
+    Raises SourceLostError if nothing can be read, SettingsError if the configuration file is wrong.
+    """
+    settings = read_settings()
+    options = structs.replace(
+        options, interval_s=options.interval_s or settings.interval_s, sort=options.sort or settings.sort,
+        theme=options.theme or settings.theme or read_theme(), columns=options.columns or settings.columns,
+        ascii=options.ascii or settings.ascii, mouse=options.mouse and settings.mouse,
+        names=options.names or settings.names,
+    )
+    check_options(options)
     source = open_source(options.source, probe=options.probe)
-    app = SockscopeApp(options, source)
+    app = SockscopeApp(options, source, _actor(source), settings)
     try:
         code = app.run(mouse=options.mouse)
     finally:
         app.session.feed.close()
+        app.naming.close()
+        app.end_staged()
     return app.return_code or code or 0
+
+
+def check_options(options: TuiOptions) -> None:
+    """Raise SettingsError for a theme, column or sort key that is not known, naming those that are."""
+    names = column_names()
+    for column in options.columns or ():
+        if column not in names:
+            raise SettingsError(f"columns: '{column}' is no column; allowed: {' '.join(names)}")
+    if options.sort is not None and options.sort.removeprefix("-") not in SORT_KEYS:
+        raise SettingsError(f"sort: '{options.sort}' does not sort; allowed: {' '.join(SORT_KEYS)}")
+    if options.theme is not None and options.theme not in BUILTIN_THEMES:
+        raise SettingsError(f"theme: '{options.theme}' is no theme; allowed: {' '.join(BUILTIN_THEMES)}")
+
+
+def _actor(source: Source) -> Actor | None:
+    """Who acts: only on this machine, never on a recording."""
+    if source.about.kind != "live":
+        return None
+    from sockscope.collect.actor import LiveActor  # noqa: PLC0415  # a recording needs none
+
+    return LiveActor()

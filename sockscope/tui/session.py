@@ -10,13 +10,16 @@ from sockscope.analysis.changes import compare
 from sockscope.analysis.query import Query
 from sockscope.feed.feed import Feed
 from sockscope.feed.result import FeedResult
+from sockscope.model.finding import Finding
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket, SocketKey
 from sockscope.model.source import Actor
 from sockscope.tui.options import TuiOptions
+from sockscope.tui.pictures.finding_lines import Cleared, finding_key
 from sockscope.tui.pictures.past import SPAN_S, letters
 
 SHORTEST_S, LONGEST_S = 0.125, 64.0
+CLEARED_S, MOST_CLEARED = 300.0, 20
 MOST_LETTERS = 200_000  # some 20 MB
 
 
@@ -37,6 +40,8 @@ class Session:
         self.came = self.went = 0  # while paused
         self.query_history: list[str] = []
         self.moves_seen: deque[tuple[float, dict[SocketKey, str]]] = deque()
+        self.cleared: tuple[Cleared, ...] = ()  # findings that are over, newest first
+        self._loud: dict[tuple[object, ...], Finding] = {}
         self._held: FeedResult | None = None
         self._is_once = False
 
@@ -49,6 +54,7 @@ class Session:
         """Take a result; True if the screens have something new to show."""
         self.error, self.is_lost = result.error, result.lost or self.is_lost
         self._remember_moves(result.observation)
+        self._remember_cleared(result.observation)
         if self.paused_at_s is not None and not self._is_once:
             self._held = result
             self.came += len(result.changes.new)
@@ -70,6 +76,16 @@ class Session:
         seen.append((at_s, letters(observation)))
         while len(seen) > 1 and (at_s - seen[0][0] > SPAN_S or sum(len(one) for _, one in seen) > MOST_LETTERS):
             seen.popleft()
+
+    def _remember_cleared(self, observation: Observation | None) -> None:
+        """Keep findings that are over for CLEARED_S: trouble that comes and goes leaves a trace."""
+        if observation is None or observation.findings is None:
+            return
+        now_s = observation.snapshot.monotonic_s
+        loud = {finding_key(one): one for one in observation.findings if one.severity in ("severe", "warning")}
+        over = [(now_s, one) for key, one in self._loud.items() if key not in loud]
+        kept = [(at_s, one) for at_s, one in self.cleared if now_s - at_s < CLEARED_S and finding_key(one) not in loud]
+        self.cleared, self._loud = (*over, *kept)[:MOST_CLEARED], loud
 
     def _show(self, result: FeedResult) -> None:
         shown, now = self.observation, result.observation

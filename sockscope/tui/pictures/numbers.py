@@ -33,9 +33,7 @@ def number_lines(socket: Socket, observation: Observation, now_s: float, width: 
     for name, text in groups.items():
         if not text:
             continue
-        first, *rest = wrap(text, max(20, width - 12)) or [None]
-        if first is None:
-            continue
+        first, *rest = wrap(text, max(20, width - 12))
         meaning = ("   " + MEANINGS[name], "dim") if width >= 100 and name in MEANINGS and not rest else ("", "dim")
         lines.append(labelled(name, *first.parts, meaning))
         lines += [labelled("", *one.parts) for one in rest]

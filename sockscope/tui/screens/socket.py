@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class SocketRoom(Room):
     """The anatomy of the socket with this key; it stays when the socket is gone, and says so."""
 
-    KEYS = (
+    KEYS: ClassVar[tuple[tuple[str, str, str], ...]] = (
         ("Esc", "back", "back"), ("⏎", "follow", "follow_cursor"), ("?", "help", "help"),
         ("[ ]", "previous/next", "sibling(1)"), ("m", "numbers", "numbers"), ("c", "copy report", "copy"),
         ("K", "signal", "signal"), ("D", "close socket", "destroy"), ("p", "pause", "pause"), ("q", "quit", "leave"),
@@ -34,9 +34,9 @@ class SocketRoom(Room):
         Binding("right_square_bracket", "sibling(1)", show=False), Binding("m", "numbers", show=False),
     ]
 
-    def __init__(self, session: Session, key: SocketKey, siblings: tuple[SocketKey, ...] = ()) -> None:
+    def __init__(self, session: Session, key: SocketKey, along: tuple[SocketKey, ...] = ()) -> None:
         super().__init__(session)
-        self.key, self.siblings = key, siblings
+        self.key, self.along = key, along
         self.with_numbers = True
         self.seen: tuple[Socket, Observation] | None = None
         self.crumbs = PartsLine(id="crumbs")
@@ -50,7 +50,6 @@ class SocketRoom(Room):
     def on_mount(self) -> None:
         """Keys go to the picture."""
         self.picture.focus()
-        super().on_mount()
 
     def show_look(self, observation: Observation) -> None:
         """Draw the socket as it is in this look, or as it was in the last one that had it."""
@@ -74,9 +73,9 @@ class SocketRoom(Room):
         )
 
     def _place(self) -> str:
-        if self.key not in self.siblings:
+        if self.key not in self.along:
             return ""
-        return f"{self.siblings.index(self.key) + 1} of {len(self.siblings)}"
+        return f"{self.along.index(self.key) + 1} of {len(self.along)}"
 
     def subject_socket(self) -> Socket | None:
         """This one."""
@@ -95,13 +94,13 @@ class SocketRoom(Room):
     def action_sibling(self, by: int) -> None:
         """Go to the previous or next socket of the table it was opened from; those that are gone are left out."""
         observation = self.session.observation
-        if observation is None or self.key not in self.siblings:
+        if observation is None or self.key not in self.along:
             return
-        at = self.siblings.index(self.key) + by
-        while 0 <= at < len(self.siblings) and self.siblings[at] not in observation.snapshot.sockets:
+        at = self.along.index(self.key) + by
+        while 0 <= at < len(self.along) and self.along[at] not in observation.snapshot.sockets:
             at += by
-        if 0 <= at < len(self.siblings):
-            self.key, self.seen = self.siblings[at], None
+        if 0 <= at < len(self.along):
+            self.key, self.seen = self.along[at], None
             self.refresh_look()
 
     def action_numbers(self) -> None:

@@ -40,7 +40,7 @@ class SocketsRoom(Room):
     """The table with its filter line and the sentence below."""
 
     VIEW = "sockets"
-    KEYS = (
+    KEYS: ClassVar[tuple[tuple[str, str, str], ...]] = (
         ("⏎", "why", "follow_cursor"), ("/", "filter", "filter"), ("?", "help", "help"), ("q", "quit", "leave"),
         ("s", "sort", "sort_menu"), ("v", "group", "group_menu"), ("p", "pause", "pause"),
         ("!", "trouble", "trouble"), ("K", "signal", "signal"), ("c", "copy", "copy"), ("w", "write", "write"),
@@ -48,7 +48,7 @@ class SocketsRoom(Room):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash,f3,f4", "filter", show=False), Binding("asterisk", "narrow", show=False),
         Binding("exclamation_mark", "trouble", show=False), Binding("a", "all", show=False),
-        *(Binding(key, f"toggle('{key}')", show=False) for key in TOGGLES),
+        *(Binding(key, f"toggle_term('{key}')", show=False) for key in TOGGLES),
         Binding("s,f6", "sort_menu", show=False), Binding("less_than_sign", "sort_step(-1)", show=False),
         Binding("greater_than_sign", "sort_step(1)", show=False), Binding("S", "reverse", show=False),
         Binding("v,f5", "group_menu", show=False),
@@ -75,7 +75,6 @@ class SocketsRoom(Room):
         """Keys go to the table."""
         self.table.focus()
         self.set_class(bool(self.bar.text), "-filtered")
-        super().on_mount()
 
     def on_descendant_focus(self) -> None:
         """The filter line is always shown while one types in it."""
@@ -118,9 +117,9 @@ class SocketsRoom(Room):
 
     def keys(self) -> tuple[tuple[str, str, str], ...]:
         """Esc too, where it does something."""
-        if self.bar.text or len(self.app.screen_stack) > 1:
-            return (*self.KEYS[:2], ("Esc", "back" if not self.bar.text else "clear", "back"), *self.KEYS[2:])
-        return self.KEYS
+        if len(self.app.screen_stack) > 1:
+            return (*self.KEYS[:2], ("Esc", "back", "back"), *self.KEYS[2:])
+        return (*self.KEYS[:2], ("Esc", "clear", "back"), *self.KEYS[2:]) if self.bar.text else self.KEYS
 
     def subject_socket(self) -> Socket | None:
         """The cursor's."""
@@ -208,7 +207,7 @@ class SocketsRoom(Room):
         self.set_class(bool(text) or self.bar.is_editing, "-filtered")
         self.show_keys()
 
-    def action_toggle(self, key: str) -> None:
+    def action_toggle_term(self, key: str) -> None:
         """Edit the visible filter by one key."""
         self.set_filter(toggle(self.bar.text, key))
 

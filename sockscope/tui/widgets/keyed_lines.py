@@ -95,7 +95,7 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
             if survivor is not None:
                 self._scroll(self._index[survivor] - screen_line)
         elif self.cursor_index is None or not self.is_touched:
-            self.cursor_key = next(iter(self._index), None)
+            self.cursor_key = self._first_key()
         self.refresh()
         self.post_message(self.Highlighted(self, self.cursor_key))
 
@@ -105,6 +105,11 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
             key = before[number]
             if key is not None and key in self._index:
                 return key
+        first: Hashable | None = self._first_key()
+        return first
+
+    def _first_key(self) -> Hashable | None:
+        """Where the cursor stands at first."""
         return next(iter(self._index), None)
 
     def move_to(self, key: Hashable) -> bool:
@@ -186,7 +191,7 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
 
     # -- events and drawing
 
-    def on_click(self, event: events.Click) -> None:
+    async def on_click(self, event: events.Click) -> None:
         """Set the cursor; on the cursor's own line, follow it."""
         at = event.y + round(self.scroll_y) - self.HEADER
         if event.y < self.HEADER or not 0 <= at < len(self._keys) or self._keys[at] is None:

@@ -39,6 +39,6 @@ class PartsLine(KeyedLines, can_focus=False, inherit_bindings=False):
         x = 0
         for (text, _), action in zip(self.lines[0], self._actions, strict=False):
             if x <= event.x < x + cell_len(text) and action is not None:
-                await self.run_action(action, default_namespace=self.screen)
+                await self.app.run_action(action, default_namespace=self.screen)
                 return
             x += cell_len(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from textual import events
 from textual.message import Message
 
@@ -43,6 +45,11 @@ class SocketTable(KeyedLines):
         self.table, self.observation, self.before = table, observation, before
         self.sort, self.reverse = sort, reverse
         self.place([line.key for line in table.lines])
+
+    def _first_key(self) -> Hashable | None:
+        """The first socket; headings only where there is nothing else."""
+        lines = self.table.lines
+        return next((line.key for line in lines if isinstance(line, SocketLine)), super()._first_key())
 
     @property
     def cursor_line(self) -> SocketLine | HeadLine | None:
@@ -120,7 +127,7 @@ class SocketTable(KeyedLines):
             x = placed.x + placed.width
         return cut(parts, width)
 
-    def on_click(self, event: events.Click) -> None:
+    async def on_click(self, event: events.Click) -> None:
         """Sort by a heading; else as in every list."""
         if event.y >= self.HEADER:
             return

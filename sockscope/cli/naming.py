@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import pwd
 import queue
-import socket as sockets
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 
+from sockscope.collect.names import host_name, look_up_users, service_name
 from sockscope.model.names import Names
 from sockscope.model.snapshot import Snapshot
+from sockscope.model.socket import Endpoint, Socket
 
 _DNS_WAIT_S = 3.0  # all of them together; what has not answered by then stays a number
 _DNS_THREADS = 16
@@ -21,56 +21,34 @@ _WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # recognised, not b
 def names_of(snapshot: Snapshot, *, with_hosts: bool) -> Names:
     """Return the names of the users (and hosts and services) in this snapshot; what has none is left out."""
     uids = {socket.uid for socket in snapshot.sockets.values()} | {each.uid for each in snapshot.processes.values()}
-    users = _users(uid for uid in uids if uid is not None)
-    return Names(users, _hosts(snapshot), _services(snapshot)) if with_hosts else Names(users)
+    users = look_up_users(uid for uid in uids if uid is not None)
+    if not with_hosts:
+        return Names(users)
+    hosts = {end.address for _, end in _ends(snapshot)} - _WILDCARDS
+    ports = {(socket.protocol, end.port) for socket, end in _ends(snapshot) if end.port}
+    services = {port: name for port in ports if (name := service_name(port)) is not None}
+    return Names(users, _hosts(sorted(hosts)[:_MOST_HOSTS]), services)
 
 
-def _users(uids: Iterable[int]) -> dict[int, str]:
-    found = {}
-    for uid in uids:
-        try:
-            found[uid] = pwd.getpwuid(uid).pw_name
-        except (KeyError, OverflowError):  # no such user here: a container's, or one that was deleted
-            continue
-    return found
+def _ends(snapshot: Snapshot) -> Iterator[tuple[Socket, Endpoint]]:
+    for socket in snapshot.sockets.values():
+        if socket.is_inet:
+            yield socket, socket.local
+            if socket.remote is not None:
+                yield socket, socket.remote
 
 
-def _services(snapshot: Snapshot) -> dict[tuple[str, int], str]:
-    wanted = {
-        (socket.protocol, end.port)
-        for socket in snapshot.sockets.values()
-        if socket.is_inet
-        for end in (socket.local, socket.remote)
-        if end is not None and end.port
-    }
-    found = {}
-    for protocol, port in wanted:
-        try:
-            found[protocol, port] = sockets.getservbyport(port, "udp" if protocol.startswith("udp") else "tcp")
-        except OSError:
-            continue
-    return found
-
-
-def _hosts(snapshot: Snapshot) -> dict[str, str]:
+def _hosts(addresses: list[str]) -> dict[str, str]:
     """Ask for all at once: daemon threads, so that a silent DNS server cannot hold us beyond the wait."""
-    addresses = {
-        end.address
-        for socket in snapshot.sockets.values()
-        if socket.is_inet
-        for end in (socket.local, socket.remote)
-        if end is not None and end.address not in _WILDCARDS
-    }
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
     answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
-    asked = sorted(addresses)[:_MOST_HOSTS]
-    for address in asked:
+    for address in addresses:
         waiting.put(address)
-    for _ in range(min(_DNS_THREADS, len(asked))):
+    for _ in range(min(_DNS_THREADS, len(addresses))):
         threading.Thread(target=_ask, args=(waiting, answers), daemon=True).start()
     found: dict[str, str] = {}
     deadline_s = time.monotonic() + _DNS_WAIT_S
-    for _ in asked:
+    for _ in addresses:
         try:
             address, name = answers.get(timeout=max(0.0, deadline_s - time.monotonic()))
         except queue.Empty:
@@ -86,7 +64,4 @@ def _ask(waiting: queue.SimpleQueue[str], answers: queue.SimpleQueue[tuple[str, 
             address = waiting.get_nowait()
         except queue.Empty:
             return
-        try:
-            answers.put((address, sockets.gethostbyaddr(address)[0]))
-        except OSError:
-            answers.put((address, None))
+        answers.put((address, host_name(address)))

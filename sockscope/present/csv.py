@@ -26,7 +26,10 @@ def write_csv(
     header: bool = True,
 ) -> None:
     """Write a header and the sockets; `columns` are names of FIELDS, or of the table's columns. KeyError if not."""
-    names = [field for name in columns or FIELDS for field in EXPANDED.get(name, (name,))]
+    if columns is None:
+        names = list(FIELDS)
+    else:
+        names = list(dict.fromkeys(field for name in columns for field in EXPANDED.get(name, (name,))))
     fields = [FIELDS[name] for name in names]
     writer = csv.writer(stream, lineterminator="\n")
     if header:
@@ -108,6 +111,11 @@ def _condition(socket: Socket, observation: Observation) -> Value:
     return None if move is None else move.row.condition
 
 
+def _turn(socket: Socket, observation: Observation) -> Value:
+    move = _move(socket, observation)
+    return None if move is None else move.turn
+
+
 def _since(socket: Socket, observation: Observation) -> Value:
     move = _move(socket, observation)
     return None if move is None else move.row.since_s
@@ -171,6 +179,7 @@ FIELDS: dict[str, Field] = {
     else observation.snapshot.interfaces.get(socket.interface, str(socket.interface)),
     "command": _command,
     "container": lambda socket, observation: getattr(_process(socket, observation), "container", None),
+    "turn": _turn,
     "waits": lambda socket, observation: waiting_text(observation.details.get(socket.key)) or None,
     "reason": _reason,
 }
@@ -187,5 +196,5 @@ EXPANDED: dict[str, tuple[str, ...]] = {
     "process": ("process", "pid"),
     "why": ("reason", "waits"),
     "age": ("since_s",),
-    "turn": ("condition",),
+    "glyph": (),
 }

@@ -14,6 +14,7 @@ from sockscope.collect.epoll_places import EpollPlaces
 from sockscope.collect.expendable import Expendable, NotAnsweredError
 from sockscope.collect.process_fds import read_fds
 from sockscope.collect.process_look import EpollSet, LargeSets, Looker, ProcessLook
+from sockscope.collect.rings import ring_waiters
 from sockscope.collect.socket_facets import read_marks, read_nonblocking, read_row
 from sockscope.collect.waiters import Waiting
 from sockscope.kernel import kcmp
@@ -167,13 +168,14 @@ class Joined:
         if "watches" in facets:
             gap = first_gap([look], ("watches",))
             looks = [other for other_pid, other in self._looks.items() if other_pid != pid]
-            found = Waiting([look, *looks], self._is_registered).watches_of(look)
+            found = Waiting([look, *looks], self._is_registered, {}).watches_of(look)
             watches = Read(found if found or gap is None else None, self._looker.now_s, gap)
         return threads, watches
 
     def _joined(self) -> Waiting:
         if self._waiting is None:
-            self._waiting = Waiting(self._looks.values(), self._is_registered)
+            rings = ring_waiters(self._looks.values(), self._snapshot)
+            self._waiting = Waiting(self._looks.values(), self._is_registered, rings)
         return self._waiting
 
     def _read(self, socket: Socket, found: tuple[Kind, ...], kinds: tuple[str, ...]) -> Read[tuple[Kind, ...]]:

@@ -6,15 +6,16 @@ import os
 import select
 import socket
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from sockscope.collect.process_look import EpollSet, ProcessLook, Table, socket_inode
+from sockscope.collect.process_look import EpollSet, Links, ProcessLook, Table, socket_inode
 from sockscope.kernel import kcmp
 from sockscope.kernel.epoll import WatchRecord
 from sockscope.kernel.syscalls import EPOLLS, FD_PAIRS, POLLS, SELECTS, SOCKET_WAITS
 from sockscope.kernel.threads import ThreadRecord
 from sockscope.model.detail import Waiter, Watch
 
+MANY = 100  # watches; from here on links are read in bulk
 EVENT_BITS = 0x0FFFFFFF  # without the four mode bits
 IsRegistered = Callable[[EpollSet, EpollSet, WatchRecord], bool]
 
@@ -22,10 +23,13 @@ IsRegistered = Callable[[EpollSet, EpollSet, WatchRecord], bool]
 class Waiting:
     """Indexes over some processes' looks; answers per socket inode in time of its own watches and waiters."""
 
-    def __init__(self, looks: Iterable[ProcessLook], is_registered: IsRegistered) -> None:
+    def __init__(
+        self, looks: Iterable[ProcessLook], is_registered: IsRegistered, rings: Mapping[int, list[Waiter]]
+    ) -> None:
         self._looks = list(looks)
+        self._links = Links()
         self._is_registered = is_registered
-        self._direct: dict[int, list[Waiter]] = defaultdict(list)
+        self._direct: dict[int, list[Waiter]] = defaultdict(list, {inode: list(some) for inode, some in rings.items()})
         self._watches: dict[int, list[tuple[EpollSet, WatchRecord]]] = defaultdict(list)
         self._asleep: dict[tuple[Table, int], list[ThreadRecord]] = defaultdict(list)
         self._outer: dict[tuple[Table, int], list[EpollSet]] = defaultdict(list)
@@ -65,11 +69,10 @@ class Waiting:
 
     def watches_of(self, look: ProcessLook) -> tuple[Watch, ...]:
         """List every registration of a process' sets, whatever is watched."""
+        for one in look.sets:
+            if len(one.watches) > MANY:
+                self._links.fetch(one.table, (watch.fd for watch in one.watches))
         return tuple(self._to_watch(one, watch) for one in look.sets for watch in one.watches)
-
-    def has(self, inode: int) -> bool:
-        """Tell whether anything here watches or waits on it."""
-        return inode in self._direct or inode in self._watches
 
     def _index_threads(self, look: ProcessLook) -> None:
         for thread in look.threads:
@@ -87,7 +90,7 @@ class Waiting:
         found = look.polls.get(thread.tid)
         via = "select" if thread.call in SELECTS else "poll"
         for fd, events in found.pairs if found is not None else ():
-            inode = socket_inode(table.link(fd))
+            inode = socket_inode(self._links.of(table, fd))
             if inode is not None:
                 self._direct[inode].append(
                     Waiter(thread.pid, thread.tid, thread.name, thread.call or "", via, fd=fd, events=events)
@@ -100,13 +103,16 @@ class Waiting:
         if pair is not None and "pipe" not in (thread.wchan or ""):
             fds.append(arguments[pair] & 0xFFFFFFFF)
         for fd in fds:
-            inode = socket_inode(table.link(fd))
+            inode = socket_inode(self._links.of(table, fd))
             if inode is not None:
                 self._direct[inode].append(
                     Waiter(thread.pid, thread.tid, thread.name, thread.call or "", "direct", fd=fd)
                 )
 
     def _index_set(self, one: EpollSet) -> None:
+        if len(one.watches) > MANY:
+            anonymous = (watch.fd for watch in one.watches if (watch.device, watch.inode) == self._anonymous)
+            self._links.fetch(one.table, anonymous)
         for watch in one.watches:
             if watch.device == self._sockets_device:
                 self._watches[watch.inode].append((one, watch))
@@ -120,12 +126,12 @@ class Waiting:
 
         The fd of the same number is tried first; if it is any other kind of file now, the set may live elsewhere.
         """
-        own = [other for other in self._sets if other.table.pid == one.table.pid and other is not one]
-        likely = [other for other in own if other.fd == watch.fd]
-        if not likely and (one.table.link(watch.fd) or "").startswith("anon_inode:"):
+        link = self._links.of(one.table, watch.fd) or ""
+        if link.startswith("anon_inode:") and link != "anon_inode:[eventpoll]":
             return None  # an eventfd or timerfd
-        rest = [other for other in own if other.fd != watch.fd]
-        return next((other for other in likely + rest if self._is_registered(other, one, watch)), None)
+        own = [other for other in self._sets if other.table.pid == one.table.pid and other is not one]
+        own.sort(key=lambda other: other.fd != watch.fd)
+        return next((other for other in own if self._is_registered(other, one, watch)), None)
 
     def _around(self, one: EpollSet) -> list[EpollSet]:
         """List the set and every set it is nested in; the kernel allows five levels and no loop."""
@@ -154,7 +160,7 @@ class Waiting:
 
     def _stale_in(self, table: Table, watch: WatchRecord) -> str | None:
         """Judge by (device, inode), never by number. Only sockets and pipes tell their inode in the link."""
-        link = table.link(watch.fd)
+        link = self._links.of(table, watch.fd)
         if link is None:
             return "closed"
         if watch.device == self._sockets_device:

@@ -37,8 +37,8 @@ TABLES: Mapping[str, Mapping[int, str]] = {"x86_64": X86_64, "aarch64": AARCH64,
 
 # The calls this project makes itself where os has no function.
 _OWN: Mapping[str, Mapping[str, int]] = {
-    "x86_64": {"process_vm_readv": 310, "kcmp": 312, "statx": 332, "pidfd_getfd": 438},
-    "aarch64": {"process_vm_readv": 270, "kcmp": 272, "statx": 291, "pidfd_getfd": 438},
+    "x86_64": {"process_vm_readv": 310, "kcmp": 312, "statx": 332, "pidfd_getfd": 438, "bpf": 321},
+    "aarch64": {"process_vm_readv": 270, "kcmp": 272, "statx": 291, "pidfd_getfd": 438, "bpf": 280},
 }
 
 # arg0 is the fd the thread sleeps on. sendfile and splice name two: see `FD_PAIRS`.

@@ -249,3 +249,48 @@ def test_several_threads_wait_on_one_listener() -> None:
     with target("s = listener(); [thread(s.accept) for _ in range(4)]; tell(inode=inode(s)); stay()") as server:
         found = wait_for(lambda: waiters_of(server["inode"]), lambda some: len(some) == 4)
         assert len({waiter.tid for waiter in found}) == 4
+
+
+# io_uring without a library: one request is put into the ring, a thread sleeps for its completion.
+RING = """
+import mmap, struct
+libc = ctypes.CDLL(None, use_errno=True)
+parameters = ctypes.create_string_buffer(120)
+ring = libc.syscall(425, 8, parameters)
+if ring < 0:
+    tell(refused=True); sys.exit()
+values = struct.unpack("=30I", parameters.raw)
+sq = mmap.mmap(ring, values[16] + values[0] * 4)
+requests = mmap.mmap(ring, values[0] * 64, offset=0x10000000)
+def submit(opcode, fd, address=0, length=0):
+    tail = struct.unpack_from("=I", sq, values[11])[0]
+    place = tail & (values[0] - 1)
+    requests[place * 64 : place * 64 + 64] = struct.pack("=BBHiQQI", opcode, 0, 0, fd, 0, address, length).ljust(64, b"\\0")
+    sq[values[16] + place * 4 : values[16] + place * 4 + 4] = struct.pack("=I", place)
+    sq[values[11] : values[11] + 4] = struct.pack("=I", tail + 1)
+def enter(count):
+    thread(libc.syscall, 426, ring, count, 1, 1, 0, 0)
+"""
+
+
+def test_io_uring_accept_is_laid_to_the_only_listener() -> None:
+    code = RING + "s = listener(); submit(13, s.fileno()); enter(1); tell(inode=inode(s), ring=ring); stay()"
+    with target(code) as server:
+        if "refused" in server.facts:
+            pytest.skip("io_uring is turned off here")
+        waiter = the_waiter(server["inode"])
+        assert (waiter.call, waiter.via, waiter.via_fd) == ("io_uring_enter", "io_uring", server["ring"])
+
+
+def test_io_uring_receives_on_several_sockets_are_not_guessed() -> None:
+    code = RING + """
+pairs = [pair() for _ in range(2)]; buffer = ctypes.create_string_buffer(16)
+for s, _ in pairs: submit(27, s.fileno(), ctypes.addressof(buffer), 16)
+enter(2); tell(inode=inode(pairs[0][0])); stay()
+"""
+    with target(code) as server:
+        if "refused" in server.facts:
+            pytest.skip("io_uring is turned off here")
+        read = wait_for(lambda: read_socket(server["inode"], FACETS).waiters, lambda some: some is not None and some.gap is not None)
+        assert read is not None and read.gap is not None
+        assert read.value is None and read.gap.reason == "unsupported" and "2 recv" in read.gap.detail

@@ -109,9 +109,12 @@ def options_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 def normalise(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[list[str], list[str]]:
     """Return words that argparse reads as they were meant, and the query's words after `--`."""
-    takes_value = {
-        name for action in options_of(parser) if action.nargs != 0 for name in action.option_strings
-    } - {"-i", "--inet"}
+    takes_value = {  # each spelling -> the long one
+        name: action.option_strings[-1]
+        for action in options_of(parser)
+        if action.nargs != 0 and action.dest != "inet"
+        for name in action.option_strings
+    }
     ready: list[str] = []
     at = 0
     while at < len(words):
@@ -126,10 +129,12 @@ def normalise(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[li
         elif word.startswith("-i") and len(word) > 2 and is_inet_address(word[2:]):
             ready.append("--inet=" + word[2:])
         elif word in takes_value:
-            if at >= len(words):
+            if at >= len(words) or words[at] == "--":
                 raise UsageError(f"{word} needs a value")
-            ready.append(f"{word}={words[at]}" if word.startswith("--") else word + words[at])
+            ready.append(f"{takes_value[word]}={words[at]}")
             at += 1
+        elif word.startswith("-") and word.endswith(("=--", "-p--", "-c--")):
+            raise UsageError(f"{word.removesuffix('--').removesuffix('=')} needs a value")  # argparse drops a bare --
         elif (joined := _CLUSTERED_INET.fullmatch(word)) is not None and is_inet_address(joined[2]):
             ready += [*(f"-{letter}" for letter in joined[1] if letter != "p"), "--inet=" + joined[2]]
         elif _CLUSTER.fullmatch(word) and (cluster := _expanded(word)) is not None:

@@ -1,0 +1,204 @@
+"""The command as it is run: exit codes, streams, pipes, real sockets. What it prints is held against the kernel."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "sockscope"]
+ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
+
+
+def run(*words: str, **how: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, env=ENVIRONMENT,
+                          stdin=subprocess.DEVNULL, timeout=60, **how)
+
+
+def shell(words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", f"{sys.executable} -m sockscope {words}"], capture_output=True,
+                          text=True, check=False, env=ENVIRONMENT, timeout=60)
+
+
+@contextmanager
+def listener(backlog: int = 7) -> Iterator[tuple[socket.socket, int]]:
+    with socket.create_server(("127.0.0.1", 0), backlog=backlog) as server:
+        yield server, server.getsockname()[1]
+
+
+def free_port() -> int:
+    with listener() as (_, port):
+        return port
+
+
+@pytest.mark.parametrize(("words", "code", "text"), [
+    (["--port", "x"], 2, "--port: 'x' is no port"),
+    (["--port", "99999"], 2, "--port: '99999' is no port"),
+    (["--pid", "999999999"], 1, "no process 999999999"),
+    (["prot:80"], 2, "did you mean proto?"),
+    (["--bogus"], 2, "--bogus: no such option"),
+    (["-ti", ":80"], 2, "--pids"),
+    (["--source", "x"], 2, "allowed: netlink proc psutil"),
+])
+def test_bad_input_is_one_clear_line(words: list[str], code: int, text: str) -> None:
+    done = run(*words)
+    assert done.returncode == code
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert all(line.startswith("sockscope: ") for line in done.stderr.splitlines())
+
+
+def test_help_version_columns_completion_and_manual_print_and_exit() -> None:
+    assert run("--help").stdout.startswith("sockscope [OPTION | QUERY]")
+    assert run("-V").stdout.startswith("sockscope 0.")
+    assert "receive " in run("--columns", "help").stdout
+    assert run("--completion", "tcsh").returncode == 2
+    assert ".SH OPTIONS" in run("--man").stdout
+    done = subprocess.run(["bash", "-n"], input=run("--completion", "bash").stdout, text=True, check=False)
+    assert done.returncode == 0
+
+
+def test_nothing_on_the_port_is_said_and_json_stays_valid() -> None:
+    port = free_port()
+    done = run("--json", "--port", str(port))
+    assert done.returncode == 1
+    assert f"nothing here has port {port}" in done.stderr
+    assert json.loads(done.stdout)["sockets"] == []
+
+
+def test_a_listener_its_queue_and_its_holder() -> None:
+    with listener() as (server, port), socket.create_connection(("127.0.0.1", port)) as client:
+        done = run("--json", "--port", str(port))
+        assert done.returncode == 0
+        rows = json.loads(done.stdout)["sockets"]
+        by_state = {(row["state"], row["local"]["port"]): row for row in rows}
+        listening = by_state["LISTEN", port]
+        assert listening["accept_queue"] == {"length": 1, "limit": 7, "fill": 0.125}
+        assert {"pid": os.getpid(), "fd": server.fileno()}.items() <= listening["holders"][0].items()
+        unaccepted = by_state["ESTABLISHED", port]
+        assert (unaccepted["inode"], unaccepted["holders"], unaccepted["ownership"]) == (0, [], "not-accepted")
+        ours = by_state["ESTABLISHED", client.getsockname()[1]]
+        assert ours["holders"][0]["fd"] == client.fileno()
+        assert ours["peer"]["cookie"] == unaccepted["cookie"]
+
+
+def test_lsof_s_address_syntax_finds_it() -> None:
+    with listener() as (_, port):
+        for words in (["-i", f":{port}"], ["-iTCP@127.0.0.1:" + str(port)], ["-nP", "-i4tcp", f":{port}"],
+                      ["-tlnp", f"lport:{port}"], [f"127.0.0.1:{port}"], ["--port", str(port), "-l"]):
+            done = run(*words)
+            assert done.returncode == 0, words
+            assert f"127.0.0.1:{port}" in done.stdout
+        assert run("-i6", f":{port}").returncode == 1
+
+
+def test_pids_are_for_kill() -> None:
+    with listener() as (_, port):
+        assert run("--pids", "-l", "--port", str(port)).stdout == f"{os.getpid()}\n"
+    assert run("--pids", "--port", str(free_port())).stdout == ""
+
+
+def test_pid_lists_every_fd(tmp_path: Any) -> None:
+    with listener() as (server, port), (tmp_path / "a file").open("w") as file:
+        done = run("--json", "--pid", str(os.getpid()))
+        document = json.loads(done.stdout)
+        kinds = {fd["fd"]: fd["kind"] for fd in document["fds"]}
+        assert set(kinds) >= {server.fileno(), file.fileno()}
+        assert (kinds[server.fileno()], kinds[file.fileno()]) == ("socket", "file")
+        assert all(fd["pid"] == os.getpid() for fd in document["fds"])
+        table = run("--pid", str(os.getpid())).stdout
+        assert "a file" in table and f"127.0.0.1:{port}" in table
+
+
+def test_csv_and_columns_and_sort() -> None:
+    with listener() as (_, port), socket.create_connection(("127.0.0.1", port)) as client:
+        client.send(b"x" * 300)
+        rows = list(csv.DictReader(io.StringIO(run("--csv", "--port", str(port), "--sort", "receive").stdout)))
+        assert rows[0]["receive_bytes"] == "300"
+        done = run("--once", "-H", "--port", str(port), "--columns", "pid,local", "--sort", "local")
+        assert f"{os.getpid()} 127.0.0.1:{port}" in done.stdout
+        assert "Local" not in done.stdout
+
+
+def test_closed_pipe_is_quiet() -> None:
+    done = shell("--json | head -c 10")
+    assert done.stdout == '{"schema":'
+    assert done.stderr == ""
+
+
+def test_closed_and_full_stdout() -> None:
+    closed = shell("--json >&-")
+    assert (closed.returncode, "Traceback" in closed.stderr) == (3, False)
+    assert "standard output is closed" in closed.stderr
+    full = shell("--csv >/dev/full")
+    assert (full.returncode, full.stderr.splitlines()[-1]) == (3, "sockscope: cannot write: No space left on device")
+
+
+def test_closed_stderr_and_stdin_change_nothing() -> None:
+    done = shell("--port x 2>&- <&-")
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("kind", ["netlink", "proc"])
+def test_each_source_finds_the_listener(kind: str) -> None:
+    with listener() as (_, port):
+        document = json.loads(run("--json", "--source", kind, "--port", str(port)).stdout)
+        assert [row["state"] for row in document["sockets"]] == ["LISTEN"]
+        assert document["sources"]["sockets"]["tcp"] == kind
+
+
+def test_ndjson_follows_until_interrupted() -> None:
+    with listener() as (_, port):
+        child = subprocess.Popen([*COMMAND, "--ndjson", "--changes", "--interval", "100ms", f":{port}"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        assert child.stdout is not None
+        records = []
+        with socket.socket() as client:
+            for line in child.stdout:
+                records.append(json.loads(line))
+                ends = sum(record["record"] == "end" for record in records)
+                if ends == 1 and records[-1]["record"] == "end":
+                    client.connect(("127.0.0.1", port))
+                if ends > 1 and any(record.get("change") == "new" for record in records[3:]):
+                    break
+        child.send_signal(signal.SIGINT)
+        assert child.wait(10) == 130
+        assert child.stderr is not None and child.stderr.read() == ""
+        child.stdout.close()
+        child.stderr.close()
+    assert records[0]["record"] == "snapshot"
+    assert records[1]["change"] == "new" and records[1]["state"] == "LISTEN"
+
+
+def test_json_imports_nothing_heavy() -> None:
+    script = (
+        "import os, sys\n"
+        "sys.argv = ['sockscope', '--json', '--port', '1']\n"
+        "os.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n"
+        "import sockscope.cli\n"
+        "sockscope.cli.main()\n"
+        "heavy = ['textual', 'rich', 'psutil', 'dataclasses', 'subprocess', 'importlib.metadata', 'tomllib',\n"
+        "         'platformdirs', 'asyncio', 'logging', 'difflib', 'sockscope.settings']\n"
+        "sys.stderr.write(' '.join(name for name in heavy if name in sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    assert [line for line in done.stderr.splitlines() if not line.startswith("sockscope: ")] == []
+
+
+def test_an_ascii_locale_gets_ascii() -> None:
+    with listener() as (_, port), socket.create_connection(("127.0.0.1", port)):
+        environment = {**ENVIRONMENT, "PYTHONIOENCODING": "ascii"}
+        done = subprocess.run([*COMMAND, "--port", str(port)], capture_output=True, check=False, env=environment)
+        assert done.returncode == 0
+        assert done.stdout.isascii()

@@ -13,10 +13,11 @@ class HolderMap:
     """inode -> every holder, and pid -> {fd: inode}.
 
     What `view()` gave away is never changed again: the first change after it works on a copy (5 ms at 100,000 sockets,
-    and nothing on a refresh in which no owner changed).
+    and nothing on a refresh in which no owner changed). `shared` are the sockets with more than one holder.
     """
 
     def __init__(self) -> None:
+        self.shared: set[int] = set()
         self._by_inode: dict[int, tuple[Holder, ...]] = {}
         self._by_pid: dict[int, Mapping[int, int]] = {}
         self._given_away = False
@@ -25,6 +26,10 @@ class HolderMap:
         """Give the map by inode, holders in order of (pid, fd)."""
         self._given_away = True
         return self._by_inode
+
+    def pids(self) -> Iterable[int]:
+        """Every process that holds a socket."""
+        return self._by_pid.keys()
 
     def sockets_of(self, pid: int) -> Mapping[int, int]:
         """Map fd to inode for one process; not to be changed."""
@@ -36,9 +41,6 @@ class HolderMap:
 
     def __contains__(self, inode: object) -> bool:
         return inode in self._by_inode
-
-    def __len__(self) -> int:
-        return len(self._by_inode)
 
     def unheld(self, inodes: Iterable[int]) -> set[int]:
         """Those of these sockets that nobody is known to hold."""
@@ -54,16 +56,18 @@ class HolderMap:
         else:
             del self._by_pid[pid]
         by_inode = self._own()
-        if before:
-            for fd, inode in before.items():
-                if sockets.get(fd) != inode:
-                    self._take_out(by_inode, inode, Holder(pid, fd))
+        for fd, inode in before.items():
+            if sockets.get(fd) != inode:
+                self._take_out(by_inode, inode, Holder(pid, fd))
         for fd, inode in sockets.items():
-            if before.get(fd) == inode:
-                continue
-            others = by_inode.get(inode)
-            holder = Holder(pid, fd)
-            by_inode[inode] = (holder,) if others is None else _in_order((*others, holder))
+            if before.get(fd) != inode:
+                holder = Holder(pid, fd)
+                others = by_inode.get(inode)
+                if others is None:
+                    by_inode[inode] = (holder,)
+                else:
+                    by_inode[inode] = tuple(sorted((*others, holder), key=_position))
+                    self.shared.add(inode)
         return True
 
     def put_fds(self, pid: int, found: Mapping[int, int | None]) -> bool:
@@ -82,17 +86,14 @@ class HolderMap:
             self._given_away = False
         return self._by_inode
 
-    @staticmethod
-    def _take_out(by_inode: dict[int, tuple[Holder, ...]], inode: int, holder: Holder) -> None:
+    def _take_out(self, by_inode: dict[int, tuple[Holder, ...]], inode: int, holder: Holder) -> None:
         left = tuple(other for other in by_inode[inode] if other != holder)
+        if len(left) < 2:
+            self.shared.discard(inode)
         if left:
             by_inode[inode] = left
         else:
             del by_inode[inode]
-
-
-def _in_order(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
-    return tuple(sorted(holders, key=_position))
 
 
 def _position(holder: Holder) -> tuple[int, int]:

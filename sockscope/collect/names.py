@@ -43,7 +43,7 @@ def service_name(port: tuple[str, int]) -> str | None:
 
 
 def host_name(address: str) -> str | None:
-    """Look a numeric address up by reverse DNS (getnameinfo(3)). The answer comes from outside: anything may be in it."""
+    """Look a numeric address up by reverse DNS (getnameinfo(3)). It comes from outside: anything may be in it."""
     try:
         return socket.getnameinfo((address, 0), socket.NI_NAMEREQD)[0]
     except (OSError, UnicodeError):

@@ -23,10 +23,12 @@ class Entry:
         self.refused = False
         self.refused_at = 0
 
-    def is_kernel_thread(self, root: str) -> bool:
-        """PF_KTHREAD: it has no files."""
+    def may_hold(self, root: str, *, has_counts: bool) -> bool:
+        """Whether a process that refused us can hold anything: kernel threads and zombies have no fds."""
+        if has_counts and self.directory.inode:
+            return self.directory.count > 0
         stat = read_stat(self.pid, root)
-        return stat is not None and bool(stat.flags & PF_KTHREAD)
+        return stat is None or not (stat.flags & PF_KTHREAD or stat.state == "Z")
 
 
 def read_facts(entry: Entry, root: str, *, has_counts: bool) -> Process | None:

@@ -1,0 +1,152 @@
+"""Owners by the links of /proc/PID/fd: the first look reads all of them, later ones what can have changed.
+
+What can have changed is told by the number of a process's open fds (one stat() each), by sockets that vanished from the
+tables, and by sockets in them that nobody is known to hold (owner_search).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from sockscope.collect.holder_map import HolderMap
+from sockscope.collect.owner_entry import Entry
+from sockscope.kernel.proc_fd import FdDirectory, FdFolder, list_pids, socket_inode, stat_fds
+from sockscope.model.gap import Gap
+
+SMALL = 64  # fds; up to here a process is read anew whole: listing it and comparing costs as much
+ASK_AGAIN = 64  # looks after which a process that refused us is asked again: a refusal can flood an audit log
+
+
+class OwnerScan:
+    """The map and the processes it was read from. `pids` restricts it; `root` is where procfs stands."""
+
+    def __init__(self, root: str, pids: frozenset[int] | None, *, has_counts: bool) -> None:
+        self.map = HolderMap()
+        self.entries: dict[int, Entry] = {}
+        self.gaps: list[Gap] = []
+        self.look = 0  # the number of this look
+        self._root = root
+        self._pids = pids
+        self._has_counts = has_counts
+        self._current: Collection[int] = ()
+
+    def begin(self, current: Collection[int]) -> None:
+        """Start a look: read processes that are new or have another number of fds, forget those that are gone.
+
+        `current` are the sockets that the tables list now.
+        """
+        self.look += 1
+        self.gaps = []
+        self._current = current
+        pids = self._list()
+        for pid in self.entries.keys() - set(pids):
+            self._drop(pid)
+        for pid in pids:
+            self._look_at(pid)
+
+    def read_whole(self, entry: Entry) -> int:
+        """Read every fd of a process. Gives the number of links read."""
+        return self._read(entry, {})
+
+    def read_changed(self, entry: Entry) -> int:
+        """Read every fd but the known sockets that the tables still list."""
+        return self._read(entry, self.map.sockets_of(entry.pid) if entry.directory.count > SMALL else {})
+
+    def read_fds(self, entry: Entry, fds: Collection[int]) -> bool:
+        """Read single fds of a process. Whether any of them was not what we knew."""
+        try:
+            with FdFolder(entry.pid, self._root) as folder:
+                if folder.stat().inode != entry.directory.inode:
+                    return False  # another process, or a fresh directory of the same: the next look meets it
+                found: dict[int, int | None] = {}
+                for fd in fds:
+                    try:
+                        found[fd] = socket_inode(folder.link(str(fd)))
+                    except FileNotFoundError:
+                        found[fd] = None
+        except OSError:
+            return False
+        changed = self.map.put_fds(entry.pid, found)
+        if changed:
+            entry.changed_at = self.look
+        return changed
+
+    def by_recency(self) -> list[Entry]:
+        """List the processes that we may read, those that changed last first."""
+        readable = (entry for entry in self.entries.values() if not entry.refused)
+        return sorted(readable, key=lambda entry: entry.changed_at, reverse=True)
+
+    def _list(self) -> Collection[int]:
+        if self._pids is not None:
+            return self._pids
+        try:
+            return list_pids(self._root)
+        except OSError as error:
+            self.gaps.append(Gap("holders", "unsupported", detail=f"{self._root}: {error.strerror}"))
+            return ()
+
+    def _look_at(self, pid: int) -> None:
+        entry = self.entries.get(pid)
+        try:
+            seen = stat_fds(pid, self._root)
+        except PermissionError:  # hidepid=1
+            seen = FdDirectory(0, 0)
+        except OSError:
+            self._drop(pid)
+            return
+        if entry is None or entry.directory.inode != seen.inode:
+            self._meet(pid, seen)
+        elif entry.refused:
+            entry.directory = seen
+            if self.look - entry.refused_at >= ASK_AGAIN:
+                self.read_whole(entry)
+        elif not self._has_counts or entry.directory.count != seen.count:
+            self.read_changed(entry)
+
+    def _meet(self, pid: int, seen: FdDirectory) -> None:
+        """Read a process that we did not know, or whose directory is another one than at the last look."""
+        self.map.put(pid, {})
+        entry = self.entries[pid] = Entry(pid, seen, self.look)
+        self.read_whole(entry)
+
+    def _drop(self, pid: int) -> None:
+        if self.entries.pop(pid, None) is not None:
+            self.map.put(pid, {})
+
+    def _read(self, entry: Entry, known: Mapping[int, int]) -> int:
+        try:
+            with FdFolder(entry.pid, self._root) as folder:
+                directory = folder.stat()
+                if directory.inode != entry.directory.inode:
+                    return 0
+                names = folder.names()
+                found, read = self._read_links(folder, names, known)
+        except PermissionError:
+            entry.refused, entry.refused_at = True, self.look
+            self.map.put(entry.pid, {})
+            return 1
+        except OSError:
+            self._drop(entry.pid)
+            return 1
+        entry.refused = False
+        if entry.directory.count != len(names):
+            entry.changed_at = self.look
+        entry.directory = FdDirectory(len(names), directory.inode)
+        if self.map.put(entry.pid, found):
+            entry.changed_at = self.look
+        return read
+
+    def _read_links(self, folder: FdFolder, names: list[str], known: Mapping[int, int]) -> tuple[dict[int, int], int]:
+        if not known:
+            return folder.sockets(names), len(names)
+        current = self._current
+        kept: dict[int, int] = {}
+        unsure: list[str] = []
+        for name in names:
+            inode = known.get(int(name))
+            if inode is not None and inode in current:
+                kept[int(name)] = inode
+            else:
+                unsure.append(name)
+        kept.update(folder.sockets(unsure))
+        return kept, len(unsure)

@@ -45,8 +45,9 @@ def payload(socket: Socket) -> int:
 def unread_since(sight: Sight) -> tuple[float, bool] | None:
     """Tell since when it is proved that nobody took anything, and whether that is only a lower bound.
 
-    Proof is bytes_received - rq standing still over three readings and five seconds, or that no thread of any
-    holder ran (schedstat). None: not proved.
+    Proof is bytes_received - rq standing still over three readings and five seconds; or a queue that did not fall
+    while nothing arrived (last_data_recv), for then any read would have shown; or that no thread of any holder ran
+    (schedstat). None: not proved.
     """
     track = sight.track
     if track is None or track.receive_since_s is None or sight.samples_since(track.receive_sample) < VERIFY_SAMPLES:
@@ -61,6 +62,9 @@ def unread_since(sight: Sight) -> tuple[float, bool] | None:
         and sight.now_s - tcp.at_s <= FRESH_S and tcp.consumed_flat_s() >= VERIFY_S
     ):
         proofs.append(tcp.consumed_since_s)
+    quiet_s = _quiet_since(sight)
+    if tcp is not None and quiet_s is not None and tcp.at_s - max(quiet_s, began_s) >= VERIFY_S:
+        proofs.append(max(quiet_s, began_s))
     frozen_s = sight.frozen_since_s()
     if frozen_s is not None and min(seen.at_s for seen in sight.threads or ()) - max(frozen_s, began_s) >= VERIFY_S:
         proofs.append(frozen_s)
@@ -70,6 +74,16 @@ def unread_since(sight: Sight) -> tuple[float, bool] | None:
     if proof_s <= began_s or (track.receive_whole and proof_s - began_s <= VERIFY_SAMPLES):
         return began_s, not track.receive_whole
     return proof_s, True
+
+
+def _quiet_since(sight: Sight) -> float | None:
+    """Tell since when no data has arrived, by a fresh reading that shows the queue as the last look did."""
+    tcp = sight.tcp
+    if tcp is None or sight.now_s - tcp.at_s > FRESH_S or not tcp.info.bytes_received:
+        return None
+    if tcp.info.receive_queued != sight.socket.receive_queued:
+        return None
+    return tcp.at_s - tcp.info.last_data_recv_ms / 1000
 
 
 def _unread(sight: Sight) -> Move:

@@ -61,6 +61,20 @@ def test_consumed_bytes_standing_still_for_five_seconds_are_stalled() -> None:
     assert "5,000 B unread" in move.reason
 
 
+def test_a_queue_that_does_not_fall_while_nothing_arrives_is_not_read() -> None:
+    quiet = connection()
+    socket = change(quiet, receive_queued=5000)
+
+    def after(seconds: int, quiet_ms: int) -> tuple[str, str]:
+        script = Script().look(quiet).look(socket).hold(seconds)
+        script.hold(1, flat(socket, bytes_received=9000, receive_queued=5000, last_data_recv_ms=quiet_ms))
+        return verdict(script, socket)
+
+    assert after(4, 6000) == ("app", "stalled")  # one reading is enough
+    assert after(4, 2000) == ("app", "unverified")  # data came meanwhile, some may have been read
+    assert after(2, 60_000) == ("app", "unverified")  # not watched for long enough
+
+
 def test_a_reader_that_takes_as_much_as_comes_is_moving() -> None:
     socket = connection(receive_queued=5000)
     script = Script().look(connection()).look(socket).hold(2)

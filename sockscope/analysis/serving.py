@@ -1,0 +1,177 @@
+"""Who serves what: the waiting units (threads, epoll sets) behind one local endpoint, and what each of them covers.
+
+A unit is what waits, for one socket or for many: a thread in recv(), accept(), poll() or select(), a ring, or an epoll
+set. How a server works shows in how many connections one unit covers, and whether it covers the listener too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from sockscope.analysis.peers import listener_of
+from sockscope.model.detail import SocketDetail, Waiter, Watch
+from sockscope.model.observation import Observation
+from sockscope.model.snapshot import Snapshot
+from sockscope.model.socket import Endpoint, Socket, SocketKey
+
+
+class Unit(NamedTuple):
+    """`via` is direct, poll, select, io_uring (`number` is a tid) or epoll (`number` is the set's fd in `pid`)."""
+
+    pid: int
+    number: int
+    via: str
+
+
+class Group(Struct):
+    """The listeners of one local endpoint and the accepted connections that came in by it."""
+
+    netns: int
+    protocol: str
+    local: Endpoint
+    listeners: list[Socket]
+    connections: list[Socket]
+
+
+class Serving(Struct):
+    """What was seen of a group. `guards` cover listeners, `covers` connections; `calls` are a unit's system calls."""
+
+    group: Group
+    covers: dict[Unit, list[SocketKey]]
+    guards: dict[Unit, list[SocketKey]]
+    calls: dict[Unit, set[str]]
+    threads: dict[Unit, set[tuple[int, int]]]  # who sleeps in the unit now
+    watches: list[Watch]  # of connections
+    listener_watches: list[Watch]
+    nonblocking: bool | None  # the listeners' O_NONBLOCK; None where not read, or mixed
+    unattended: int  # connections that were read and that no unit covers
+    unread: int  # connections whose waiters or watches were not read, or not wholly
+    is_listener_read: bool
+    holders: frozenset[int]  # pids that have a listener open
+    parents: dict[int, int | None]  # pid -> parent
+    threads_of: dict[int, int | None]  # pid -> number of threads
+    queued: int  # connections that wait to be accepted
+
+    @property
+    def guard_pids(self) -> set[int]:
+        """Processes that wait for new connections."""
+        return {unit.pid for unit in self.guards}
+
+
+def group_listeners(snapshot: Snapshot) -> list[Group]:
+    """Group listeners by local endpoint, each with its accepted connections, in one walk of the table."""
+    groups: dict[tuple[int, str, Endpoint], Group] = {}
+    ports: set[tuple[int, int | None]] = set()
+    names: set[tuple[bytes | None, bool]] = set()
+    for row in snapshot.sockets.values():
+        if row.state != "LISTEN":
+            continue
+        key = (row.netns, row.protocol, row.local)
+        groups.setdefault(key, Group(row.netns, row.protocol, row.local, [], [])).listeners.append(row)
+        ports.add((row.netns, row.local.port))
+        names.add((row.local.path, row.local.abstract))
+    for row in snapshot.sockets.values():
+        if row.state == "LISTEN" or not row.inode or row.inode not in snapshot.holders:
+            continue
+        if row.family == "unix":
+            if row.local.path is None or not row.peer_inode or (row.local.path, row.local.abstract) not in names:
+                continue
+        elif row.remote is None or (row.netns, row.local.port) not in ports:
+            continue
+        listener = listener_of(snapshot, row)
+        if listener is not None:
+            groups[listener.netns, listener.protocol, listener.local].connections.append(row)
+    return list(groups.values())
+
+
+def serving_of(observation: Observation, group: Group) -> Serving:
+    """Join a group with the waiters and watches that were read of its sockets."""
+    snapshot, details = observation.snapshot, observation.details
+    found = Serving(
+        group, defaultdict(list), defaultdict(list), defaultdict(set), defaultdict(set), [], [],
+        _nonblocking(details.get(row.key) for row in group.listeners), 0, 0, False, frozenset(), {}, {},
+        sum(row.receive_queued or 0 for row in group.listeners),
+    )
+    for row in group.listeners:
+        detail = details.get(row.key)
+        found.is_listener_read |= _is_read(detail)
+        _join(found, row.key, detail, found.guards, found.listener_watches)
+    for row in group.connections:
+        detail = details.get(row.key)
+        is_covered = _join(found, row.key, detail, found.covers, found.watches)
+        if not _is_read(detail):
+            found.unread += 1
+        elif not is_covered:
+            found.unattended += 1
+    found.holders = frozenset(holder.pid for row in group.listeners for holder in snapshot.holders_of(row))
+    pids = found.holders | {unit.pid for unit in (*found.covers, *found.guards)}
+    for pid in pids:
+        process = snapshot.processes.get(pid)
+        found.parents[pid] = process.parent_pid if process is not None else None
+        found.threads_of[pid] = process.thread_count if process is not None else None
+    return found
+
+
+def _join(
+    found: Serving, key: SocketKey, detail: SocketDetail | None, into: dict[Unit, list[SocketKey]], watches: list[Watch]
+) -> bool:
+    """Enter one socket's waiters and watches; whether there were any."""
+    units: dict[Unit, None] = {}
+    registered = _value_of_watches(detail)
+    for watch in registered:
+        watches.append(watch)
+        units[Unit(watch.pid, watch.epoll_fd, "epoll")] = None
+    for waiter in _value_of_waiters(detail):
+        unit = _unit_of(waiter, registered)
+        units[unit] = None
+        found.calls[unit].add(waiter.call)
+        found.threads[unit].add((waiter.pid, waiter.tid))
+    for unit in units:
+        into[unit].append(key)
+    return bool(units)
+
+
+def _unit_of(waiter: Waiter, registered: tuple[Watch, ...]) -> Unit:
+    """Sleepers in epoll_wait belong to the set that watches, which may be nested in theirs, or shared over fork."""
+    if waiter.via != "epoll" or waiter.via_fd is None:
+        return Unit(waiter.pid, waiter.tid, waiter.via)
+    own = [watch for watch in registered if watch.pid == waiter.pid] or list(registered)
+    exact = [watch for watch in own if watch.epoll_fd == waiter.via_fd]
+    if exact or not own:
+        return Unit(waiter.pid, waiter.via_fd, "epoll") if not exact or exact[0].pid == waiter.pid else _set(exact[0])
+    return _set(own[0])
+
+
+def _set(watch: Watch) -> Unit:
+    return Unit(watch.pid, watch.epoll_fd, "epoll")
+
+
+def _value_of_waiters(detail: SocketDetail | None) -> tuple[Waiter, ...]:
+    return (detail.waiters.value or ()) if detail is not None and detail.waiters is not None else ()
+
+
+def _value_of_watches(detail: SocketDetail | None) -> tuple[Watch, ...]:
+    if detail is None or detail.watches is None:
+        return ()
+    return tuple(watch for watch in detail.watches.value or () if watch.stale is None)
+
+
+def _is_read(detail: SocketDetail | None) -> bool:
+    """Whether threads and epoll sets were both read."""
+    if detail is None or detail.waiters is None or detail.watches is None:
+        return False
+    return detail.waiters.value is not None and detail.watches.value is not None
+
+
+def _nonblocking(details: Iterable[SocketDetail | None]) -> bool | None:
+    flags = {
+        flag
+        for detail in details
+        if detail is not None and detail.nonblocking is not None
+        for flag in (detail.nonblocking.value or {}).values()
+    }
+    return flags.pop() if len(flags) == 1 else None

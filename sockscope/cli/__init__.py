@@ -39,9 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     if words[:1] == ["lab"]:
-        from sockscope.lab.run import main as run_lab  # noqa: PLC0415  # the lab's wing opens only when asked for
+        from sockscope.cli.staging import run_staged  # noqa: PLC0415  # the lab's wing opens only when asked for
 
-        return run_lab(words[1:])
+        return run_staged(words[1:])
     if words[:1] == ["doctor"]:
         from sockscope.cli.doctor import run_doctor  # noqa: PLC0415  # reads what nobody else needs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import time
 from collections.abc import Sequence
 
@@ -37,6 +38,7 @@ def run_oneshot(options: argparse.Namespace, choices: Choices, selection: Select
             from sockscope.cli.following import follow  # noqa: PLC0415  # likewise
 
             return follow(source, options, choices, selection)
+        gc.disable()  # one look and out: nothing made here is garbage before the end
         observation, _ = look(source, options, selection)
         sockets = arranged(observation, choices, selection)
         write(observation, sockets, options, choices)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from mixed_sockets import SsRow, lsof_holders, open_mixed, socket_inodes, ss_rows
+from live.mixed_sockets import SsRow, lsof_holders, open_mixed, socket_inodes, ss_rows
 
 from sockscope.collect.live import LiveSource
 from sockscope.model.snapshot import Scope, Snapshot

@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 
 from sockscope.collect.expendable import Expendable, NotAnsweredError
-from sockscope.collect.row_id import FAMILIES, PROTOCOLS, row_id
+from sockscope.collect.row_id import FAMILIES, PROTOCOLS, netns_path, row_id
 from sockscope.kernel import pidfd
-from sockscope.kernel.namespaces import netns_of
 from sockscope.model.process import Process
 from sockscope.model.socket import Socket
 from sockscope.model.source import ActionError
@@ -43,10 +42,9 @@ class LiveActor:
         identity = row_id(socket)
         if identity is None:
             raise ActionError("not closed: its cookie is not known, so another may have its address")
-        path = _netns_path(socket)
         helper = Expendable()
         try:
-            helper.ask("destroy", socket.key, "destroy", path, *identity)
+            helper.ask("destroy", socket.key, "destroy", netns_path(socket), *identity)
         except NotAnsweredError as error:
             if error.gap.reason == "timed_out":
                 raise ActionError("not closed yet: its owner holds its lock; it closes when it lets go") from None
@@ -59,13 +57,6 @@ class LiveActor:
             raise ActionError(f"not closed: {error.strerror}") from error
         finally:
             helper.close()
-
-
-def _netns_path(socket: Socket) -> str | None:
-    """Where its namespace is; None for ours. Raises ActionError."""
-    if netns_of("self") == socket.netns:
-        return None
-    raise ActionError("not closed: it is in another network namespace")
 
 
 def _name(number: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
-from sockscope.collect.detail import LARGE_SETS, SOCKET_FACETS, LiveDetailReader
+from sockscope.collect.detail import ON_DEMAND, SOCKET_FACETS, LiveDetailReader
 from sockscope.model.detail import SocketDetail, Wanted
 from sockscope.model.gap import Gap
 from sockscope.model.snapshot import Snapshot
@@ -24,7 +24,7 @@ def read_deep(
     The gaps are those of the details, counted by what and reason. Raises nothing.
     """
     keys = tuple(socket.key for socket in sockets)
-    wanted = Wanted(0, sockets=keys, facets=SOCKET_FACETS | {LARGE_SETS}, budget_s=BUDGET_S)
+    wanted = Wanted(0, sockets=keys, facets=SOCKET_FACETS | {ON_DEMAND}, budget_s=BUDGET_S)
     reader = LiveDetailReader(probe=probe)
     try:
         details = {

@@ -6,6 +6,7 @@ epoll sets are read once per pass, for every process that may matter to the sock
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -30,7 +31,9 @@ from sockscope.model.socket import Socket
 SOCKET_FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "timer_expires_s"})
 PROCESS_FACETS = frozenset({"process", "fds", "threads", "watches"})
 Kind = TypeVar("Kind")
-LARGE_SETS = "large_sets"  # a modifier among the facets: somebody asks to see epoll sets over 1,000 watches too
+# A modifier among the facets: somebody has asked to see just this. Then epoll sets over 1,000 watches are read too,
+# sets of every process are searched, and tcp_info is read even where a stuck target would block other tools.
+ON_DEMAND = "on_demand"
 
 
 class LiveDetailReader:
@@ -56,9 +59,8 @@ class LiveDetailReader:
             return stop() or time.monotonic() - start_s > wanted.budget_s * share
 
         sockets = [snapshot.sockets[key] for key in wanted.sockets if key in snapshot.sockets]
-        looker = Looker(
-            self._helper, self._large, start_s, lambda: late(0.5), on_demand=LARGE_SETS in wanted.facets
-        )
+        on_demand = ON_DEMAND in wanted.facets
+        looker = Looker(self._helper, self._large, start_s, lambda: late(0.5), on_demand=on_demand)
         joined = Joined(looker, snapshot, self._places)
         if wanted.facets & {"waiters", "watches"} and sockets:
             joined.look_around(sockets)
@@ -85,7 +87,11 @@ class LiveDetailReader:
         timer: Read[float] | None = None
         marks: Read[Marks] | None = None
         if socket.protocol == "tcp" and facets & {"tcp", "timer_expires_s"}:
-            tcp, timer = read_row(socket, snapshot, self._helper, now_s, with_info="tcp" in facets)
+            with_info = "tcp" in facets and (joined.on_demand or info_blocks_only_us(snapshot.kernel))
+            tcp, timer = read_row(socket, snapshot, self._helper, now_s, with_info=with_info)
+            if "tcp" in facets and not with_info:
+                detail = "before Linux 6.9 a stuck reading blocks every tool that reads sockets: on demand only"
+                tcp = Read(None, now_s, Gap("tcp_info", "over_budget", detail=detail))
         if "marks" in facets and not self._probe:
             marks = Read(None, now_s, Gap("marks", "off", detail="probing is turned off"))
         elif "marks" in facets:
@@ -128,6 +134,7 @@ class Joined:
         self._looker = looker
         self._snapshot = snapshot
         self._places = places
+        self.on_demand = looker.on_demand
         self._looks: dict[int, ProcessLook] = {}
         self._waiting: Waiting | None = None
 
@@ -198,6 +205,12 @@ class Joined:
             )
         except (NotAnsweredError, OSError):
             return False
+
+
+def info_blocks_only_us(release: str) -> bool:
+    """Tell whether a request stuck on a socket's lock leaves sock_diag usable for others (Linux 6.9)."""
+    numbers = re.match(r"(\d+)\.(\d+)", release)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (6, 9)
 
 
 def first_gap(looks: list[ProcessLook], kinds: tuple[str, ...]) -> Gap | None:

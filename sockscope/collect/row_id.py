@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket as net
 from collections.abc import Iterable
 
 from sockscope.kernel.namespaces import netns_of
 from sockscope.kernel.tcp_row import RowId
-from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Endpoint, Socket
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "udplite": 136}
@@ -29,22 +29,18 @@ def row_id(socket: Socket) -> RowId | None:
     )
 
 
-def netns_path(socket: Socket, snapshot: Snapshot) -> str | None:
-    """Find a path to the socket's namespace; None for our own. Raises FileNotFoundError when no process shows it."""
-    if socket.netns == snapshot.netns:
+def netns_path(socket: Socket, likely: Iterable[int] = ()) -> str | None:
+    """Find a path to the socket's namespace; None for our own. Raises FileNotFoundError when no process shows it.
+
+    `likely` are pids to try first: its holders.
+    """
+    if socket.netns == netns_of("self"):
         return None
-    for pid in _likely(socket, snapshot):
-        if netns_of(pid) == socket.netns:
-            return f"/proc/{pid}/ns/net"
-    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):  # noqa: PTH208
+    every = (int(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
+    for pid in itertools.chain(likely, every):
         if netns_of(pid) == socket.netns:
             return f"/proc/{pid}/ns/net"
     raise FileNotFoundError(2, "no process is left in its network namespace")
-
-
-def _likely(socket: Socket, snapshot: Snapshot) -> Iterable[int]:
-    yield from (holder.pid for holder in snapshot.holders_of(socket))
-    yield from (process.pid for process in snapshot.processes.values() if process.netns == socket.netns)
 
 
 def _packed(family: net.AddressFamily, endpoint: Endpoint | None) -> bytes | None:

@@ -51,7 +51,7 @@ def _ask_row(
     if identity is None or (with_info and socket.protocol != "tcp"):
         return None, Gap("tcp_info", "unsupported", detail="only TCP rows with a cookie have it")
     try:
-        path = netns_path(socket, snapshot)
+        path = netns_path(socket, (holder.pid for holder in snapshot.holders_of(socket)))
         answer = helper.ask("tcp_info", socket.key, "tcp_row", path, with_info, *identity)
     except NotAnsweredError as error:
         return None, error.gap

@@ -54,10 +54,10 @@ class Target:
 
 
 @contextmanager
-def target(code: str, **popen: Any) -> Iterator[Target]:
+def target(code: str, python: str | None = None, **popen: Any) -> Iterator[Target]:
     """Run code after the prelude; it calls tell(...) once and then stays until its input ends."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PRELUDE + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **popen
+        [python or sys.executable, "-c", PRELUDE + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **popen
     )
     try:
         assert process.stdout is not None

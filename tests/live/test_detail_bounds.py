@@ -11,7 +11,7 @@ import pytest
 from live.targets import by_inode, look, read_one_process, read_socket, target, value_of, wait_for
 
 from sockscope.collect.deep import read_deep
-from sockscope.collect.detail import LARGE_SETS, LiveDetailReader
+from sockscope.collect.detail import ON_DEMAND, LiveDetailReader
 from sockscope.collect.expendable import Expendable
 from sockscope.kernel.threads import read_thread
 from sockscope.model.detail import SocketDetail, Wanted
@@ -96,7 +96,7 @@ def test_large_epoll_sets_are_read_once_and_then_on_demand() -> None:
             assert later.watches is not None and later.watches.gap is not None
             assert later.watches.value is None and later.watches.gap.reason == "over_budget"
             assert later.waiters is not None and later.waiters.value is None  # "nobody" would be a guess
-            asked = read_socket(server["inode"], facets | {LARGE_SETS}, reader)
+            asked = read_socket(server["inode"], facets | {ON_DEMAND}, reader)
             assert len(value_of(asked.watches)) == 1 and len(value_of(asked.waiters)) == 1
         finally:
             reader.close()
@@ -106,7 +106,7 @@ def test_fifty_thousand_watches() -> None:
     """Every one is there, and none of the parser's lines is lost at a buffer's end."""
     with target("COUNT = 50000\n" + LARGE) as server:
         start_s = time.monotonic()
-        detail = read_one_process(server.pid, frozenset({"watches", LARGE_SETS}))
+        detail = read_one_process(server.pid, frozenset({"watches", ON_DEMAND}))
         watches = value_of(detail.watches)
         print(f"{len(watches):,} watches read in {time.monotonic() - start_s:.2f} s")
         for child in server["children"]:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from subprocess import DEVNULL, Popen, TimeoutExpired
 from typing import TYPE_CHECKING, ClassVar
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 class SockscopeApp(App[int]):
     """`source` is closed with the app. Without an actor nothing can be signalled or closed."""
 
-    CSS_PATH = "sockscope.tcss"
+    CSS_PATH = Path(__file__).with_name("sockscope.tcss")
     TITLE = "sockscope"
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar = App.COMMANDS | {GoTo}
@@ -85,6 +86,10 @@ class SockscopeApp(App[int]):
             self.set_keymap({name: ",".join(keys) for name, keys in self.settings.keys.items()})
         if self.options.subject is not None and self.options.opening in ("port", "process"):
             self.follow((self.options.opening, self.options.subject))
+        self.start_feed()
+
+    def start_feed(self) -> None:
+        """Begin to look."""
         self.session.feed.start()
 
     def end_staged(self) -> None:

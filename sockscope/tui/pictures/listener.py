@@ -11,7 +11,7 @@ from sockscope.model.socket import Socket
 from sockscope.present.bars import bar
 from sockscope.present.format import byte_count, count, duration, endpoint
 from sockscope.present.text import sanitise
-from sockscope.tui.pictures.parts import TextLine, labelled, line, title
+from sockscope.tui.pictures.parts import PIPE, TextLine, labelled, line, title
 from sockscope.tui.pictures.pipeline import process_lines, thread_lines, watch_lines, who
 
 MOST_WAITING = 20
@@ -56,9 +56,9 @@ def listener_lines(listener: Socket, observation: Observation, width: int) -> li
         lines.append(labelled("accept", (drawn, role), f" {count(queue.length)} of {count(queue.limit)}",
                               ("   full when length > backlog", "dim")))
     if listener.drop_count:
-        lines.append(labelled("dropped", f"{count(listener.drop_count)} since it listens", width=9))
+        lines.append(labelled("dropped", f"{count(listener.drop_count)} since it listens"))
     verdict = "readable: accept() takes one" if listener.receive_queued else "nobody waits to be accepted"
-    lines.append(line(("  │       ", "dim"), ("● " if listener.receive_queued else "○ ", "dim"), verdict))
+    lines.append(line(PIPE, ("● " if listener.receive_queued else "○ ", "dim"), verdict))
     detail = observation.details.get(listener.key)
     lines += watch_lines(detail)
     lines += thread_lines(detail)

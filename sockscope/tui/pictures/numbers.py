@@ -6,7 +6,7 @@ from sockscope.model.detail import Marks, SocketDetail, TcpInfo
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket
 from sockscope.present.format import count, duration, size, user
-from sockscope.tui.pictures.parts import TextLine, labelled, title, wrap
+from sockscope.tui.pictures.parts import TextLine, labelled, pack, title
 
 INFINITE_SSTHRESH = 0x7FFFFFFF  # TCP_INFINITE_SSTHRESH (include/net/tcp.h): no loss seen yet
 MEANINGS = {
@@ -20,12 +20,14 @@ def number_lines(socket: Socket, observation: Observation, now_s: float, width: 
     """All groups; what was not read is not shown."""
     detail = observation.details.get(socket.key)
     tcp = detail.tcp if detail is not None else None
+    if socket.is_listener:
+        tcp = None
     age = f"tcp_info, {max(0.0, now_s - tcp.read_at_s):.0f} s old" if tcp is not None and tcp.value is not None else ""
     if tcp is not None and tcp.value is None and tcp.gap is not None:
         age = f"tcp_info: {tcp.gap.reason.replace('_', ' ')}"
     lines = [title(" NUMBERS", age)]
     groups = {"identity": _identity(socket, observation), "memory": _memory(socket)}
-    if tcp is not None and tcp.value is not None:
+    if tcp is not None and tcp.value is not None and not socket.is_listener:
         groups |= _tcp_groups(tcp.value)
     marks = detail.marks.value if detail is not None and detail.marks is not None else None
     groups["options"] = _options(marks, tcp.value if tcp is not None else None)
@@ -33,10 +35,10 @@ def number_lines(socket: Socket, observation: Observation, now_s: float, width: 
     for name, text in groups.items():
         if not text:
             continue
-        first, *rest = wrap(text, max(20, width - 12))
+        first, *rest = pack(text.split("   "), max(20, width - 13))
         meaning = ("   " + MEANINGS[name], "dim") if width >= 100 and name in MEANINGS and not rest else ("", "dim")
-        lines.append(labelled(name, *first.parts, meaning))
-        lines += [labelled("", *one.parts) for one in rest]
+        lines.append(labelled(name, first, meaning))
+        lines += [labelled("", one) for one in rest]
     return lines
 
 

@@ -21,6 +21,7 @@ class TextLine(Struct, frozen=True):
 
 
 EMPTY_LINE = TextLine()
+PIPE: Part = ("  │        ", "dim")  # what joins the stations of a pipeline, as wide as a label
 
 
 def line(*parts: Part | str, key: Hashable | None = None, foldable: bool = False) -> TextLine:
@@ -71,6 +72,17 @@ def wrap(text: str, width: int, role: str = "plain", indent: str = "") -> list[T
     return lines
 
 
+def pack(words: Iterable[str], width: int) -> list[str]:
+    """Words that may hold blanks, three blanks between them, in lines of at most `width` cells."""
+    lines: list[str] = []
+    for word in words:
+        if lines and cell_len(lines[-1]) + 3 + cell_len(word) <= width:
+            lines[-1] += "   " + word
+        else:
+            lines.append(word)
+    return lines
+
+
 def beside(left: list[TextLine], right: list[TextLine], left_width: int) -> list[TextLine]:
     """Two columns of lines side by side; a key of either side is kept, the left one first."""
     lines: list[TextLine] = []
@@ -82,6 +94,6 @@ def beside(left: list[TextLine], right: list[TextLine], left_width: int) -> list
     return lines
 
 
-def labelled(label: str, *parts: Part | str, width: int = 9, key: Hashable | None = None) -> TextLine:
+def labelled(label: str, *parts: Part | str, width: int = 10, key: Hashable | None = None) -> TextLine:
     """A line that begins with a dim label in a column of its own."""
     return line((" " + fit(label, width), "dim"), *parts, key=key)

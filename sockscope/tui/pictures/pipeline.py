@@ -16,7 +16,7 @@ from sockscope.model.verdict import Move, Queue
 from sockscope.present.bars import bar
 from sockscope.present.format import byte_count, count, endpoint, percent, process_name, size
 from sockscope.present.text import sanitise
-from sockscope.tui.pictures.parts import TextLine, labelled, line
+from sockscope.tui.pictures.parts import PIPE, TextLine, labelled, line
 
 EVENTS = ((0x001, "IN"), (0x002, "PRI"), (0x004, "OUT"), (0x2000, "RDHUP"), (0x008, "ERR"), (0x010, "HUP"))
 UNHELD = {
@@ -79,7 +79,7 @@ def _move(socket: Socket, observation: Observation, way: str) -> Move | None:
 
 
 def _break(move: Move) -> TextLine:
-    return line(("  ╳ ", "severe"), ("      " + sanitise(move.reason or f"{move.party} does not act"), "severe"))
+    return line(("  ╳ ", "severe"), ("       " + sanitise(move.reason or f"{move.party} does not act"), "severe"))
 
 
 def _queue_lines(label: str, queue: Queue, width: int, *, brief: bool, mark: str) -> list[TextLine]:
@@ -91,9 +91,9 @@ def _queue_lines(label: str, queue: Queue, width: int, *, brief: bool, mark: str
         number = f"{count(queue.queued_bytes) if queue.queued_bytes is not None else '?'} of "
         capacity = byte_count(queue.capacity_bytes)
         where = f"    {mark} {byte_count(queue.mark_bytes)} ({queue.mark_source})" if queue.mark_bytes else ""
-        lines.append(line(("  │       ", "dim"), number + capacity, (where, "dim")))
+        lines.append(line(PIPE, number + capacity, (where, "dim")))
     verdict = {True: ("● ", "good"), False: ("○ ", "dim"), None: ("? ", "warning")}[queue.ready]
-    parts = [("  │       ", "dim"), verdict, (sanitise(queue.reason), "plain")]
+    parts = [PIPE, verdict, (sanitise(queue.reason), "plain")]
     if queue.would_block is not None:
         parts.append(("   ○ send(): blocks" if queue.would_block else "   ● send(): takes data", "dim"))
     lines.append(line(*parts))
@@ -132,7 +132,7 @@ def peer_lines(socket: Socket, peer: Socket | None, observation: Observation, it
     held = f"its {its} queue {count(queue.queued_bytes or 0)} of {byte_count(queue.capacity_bytes)}"
     return [
         labelled("peer", name, ("  on this host", "dim"), key=("socket", peer.key)),
-        line(("  │       ", "dim"), (held, "dim")),
+        line(PIPE, (held, "dim")),
     ]
 
 

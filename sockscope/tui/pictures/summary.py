@@ -55,7 +55,7 @@ def status(observation: Observation | None, clock: Clock, width: int) -> tuple[P
         pieces.append((0, (elide("! " + sanitise(clock.error), max(10, width - 12)), "severe")))
     hidden = snapshot.hidden_processes
     if hidden:
-        pieces.append((5, (f"{count(hidden)} owners hidden", "dim")))
+        pieces.append((5, (f"{count(hidden)} owner{'' if hidden == 1 else 's'} hidden", "dim")))
     others = sum(gap.what != "holders" for gap in snapshot.gaps)
     if others:
         pieces.append((6, (f"{others} gap{'s' if others > 1 else ''}", "dim")))

@@ -277,4 +277,5 @@ def _quiet_rules(observation: Observation) -> str:
 def _hidden_hint(hidden: int) -> str:
     if not hidden:
         return ""
-    return f'  {count(hidden)} owners belong to other users: sudo "$(command -v sockscope)"'
+    whose = "1 owner belongs to another user" if hidden == 1 else f"{count(hidden)} owners belong to other users"
+    return f'  {whose}: sudo "$(command -v sockscope)"'

@@ -36,7 +36,6 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("pageup,ctrl+b", "page(-1.0)", show=False), Binding("pagedown,ctrl+f", "page(1.0)", show=False),
         Binding("ctrl+u", "page(-0.5)", show=False), Binding("ctrl+d", "page(0.5)", show=False),
         Binding("enter", "follow", show=False), Binding("space", "fold", show=False),
-        Binding("left,right", "fold", show=False),
     ]
 
     class Followed(Message):

@@ -44,11 +44,22 @@ class QueryInput(Input):
     class Left(Message):
         """Editing is over."""
 
-    def __init__(self, history: list[str]) -> None:
+    def __init__(self, text: str, history: list[str]) -> None:
         super().__init__(placeholder="type to filter: nginx  :443  move:app  state:listen", compact=True,
                          suggester=QuerySuggester(), select_on_focus=False, id="query")
         self._history = history
         self._at = 0
+        self._text = text
+
+    def on_mount(self) -> None:
+        """Take the text to begin with: Input can only do so on a screen that is up."""
+        with self.prevent(Input.Changed):
+            self.value = self._text
+
+    @property
+    def text(self) -> str:
+        """What stands in the line."""
+        return self.value if self.is_mounted else self._text
 
     def action_history(self, by: int) -> None:
         """Show an earlier query."""
@@ -87,8 +98,7 @@ class QueryBar(Horizontal):
 
     def __init__(self, text: str, history: list[str]) -> None:
         super().__init__()
-        self._input = QueryInput(history)
-        self._input.value = text
+        self._input = QueryInput(text, history)
         self._beside = PartsLine(id="query-counts")
         self._timer: Timer | None = None
         self.error: QueryError | None = None
@@ -106,7 +116,7 @@ class QueryBar(Horizontal):
     @property
     def text(self) -> str:
         """What stands in the line."""
-        return self._input.value
+        return self._input.text
 
     @property
     def is_editing(self) -> bool:

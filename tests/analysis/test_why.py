@@ -7,7 +7,7 @@ from typing import Any
 from builders import make_socket
 from hypothesis import HealthCheck, given, settings
 from scripted import Script, change, make_thread, tcp_detail, threads_detail
-from test_memory import fold, scripts
+from analysis.test_memory import fold, scripts
 
 from sockscope.analysis.findings.rules import RULES, find
 from sockscope.analysis.findings.scene import SEVERITIES

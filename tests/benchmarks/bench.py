@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import load
-import tools
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script: it finds its siblings from tests/
+
+from benchmarks import load, tools  # noqa: E402
 
 HERE = Path(__file__).parent
 SIZES = (1_000, 10_000, 100_000)

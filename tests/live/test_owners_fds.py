@@ -1,0 +1,168 @@
+"""All fds of python, nginx and postgres are what `lsof -p` says: same numbers, kinds and names."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sockscope.collect.process_fds import read_fds
+from sockscope.kernel.proc_fd import list_pids
+from sockscope.kernel.proc_stat import read_stat
+from sockscope.model.process import Fd
+
+MENAGERIE = """
+import os, select, signal, socket, ctypes, tempfile
+a = socket.create_server(("127.0.0.1", 0)); b = socket.socketpair(); u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+n6 = socket.socket(socket.AF_INET6); e = select.epoll(); e.register(a, select.EPOLLIN); p = os.pipe()
+m = os.memfd_create("x"); ef = os.eventfd(3); pf = os.pidfd_open(os.getpid()); ns = os.open("/proc/self/ns/net", os.O_RDONLY)
+d = os.open("/", os.O_RDONLY); t = tempfile.TemporaryFile(); g = open(__file__ if "__file__" in globals() else "/etc/passwd")
+k = tempfile.mkdtemp(); os.mkfifo(k + "/f"); ff = os.open(k + "/f", os.O_RDWR); z = os.open("/dev/zero", os.O_RDONLY)
+libc = ctypes.CDLL(None); tf = libc.timerfd_create(1, 0); i = libc.inotify_init()
+mask = ctypes.create_string_buffer(128); libc.sigaddset(mask, 15); sf = libc.signalfd(-1, mask, 0)
+os.unlink(k + "/f"); os.rmdir(k)
+print("up", flush=True); signal.pause()
+"""
+
+# Our kinds to lsof's types. lsof calls a socket by its family where it finds it in a table, else "sock".
+TYPES = {
+    "socket": {"IPv4", "IPv6", "unix", "sock", "netlink", "pack"}, "file": {"REG"}, "directory": {"DIR"},
+    "pipe": {"FIFO"}, "fifo": {"FIFO"}, "device": {"CHR", "BLK"}, "memfd": {"REG"}, "deleted": {"REG", "FIFO"},
+    "namespace": {"REG", "unknown"},
+}
+
+
+@contextlib.contextmanager
+def running(command: list[str], ready: Callable[[subprocess.Popen[bytes]], bool], **more: object) -> Iterator[int]:
+    process: subprocess.Popen[bytes] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **more)  # type: ignore[call-overload]
+    try:
+        deadline = time.monotonic() + 20
+        while not ready(process):
+            assert process.poll() is None, f"{command[0]} did not start"
+            assert time.monotonic() < deadline, f"{command[0]} is not ready"
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGQUIT)  # postgres and nginx leave at once, python as well
+        process.wait(20)
+        if process.stdout:
+            process.stdout.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def family(pid: int) -> list[int]:
+    """The process and its children."""
+    return [pid, *(child for child in list_pids() if (stat := read_stat(child)) is not None and stat.parent_pid == pid)]
+
+
+def lsof(pid: int) -> dict[int, tuple[str, str, str]]:
+    """fd -> (type, inode, name); cwd, rtd, txt and mem are no fds."""
+    out = subprocess.run(["lsof", "-nP", "-p", str(pid), "-F", "ftdin"], capture_output=True, check=False).stdout
+    found: dict[int, tuple[str, str, str]] = {}
+    fields: dict[str, str] = {}
+
+    def keep() -> None:
+        if fields.get("f", "").isdigit():
+            inode = fields["d"] if fields["t"].startswith("IPv") else fields.get("i", "")
+            found[int(fields["f"])] = (fields["t"], inode, fields.get("n", ""))
+
+    for line in os.fsdecode(out).splitlines():
+        if line[0] in "fp":
+            keep()
+            fields = {}
+        fields[line[0]] = line[1:]
+    keep()
+    return found
+
+
+def assert_same(pid: int) -> tuple[Fd, ...]:
+    for _ in range(20):  # servers open and close files of their own: compare where both looks meet the same
+        fds, gaps = read_fds(pid)
+        theirs = lsof(pid)
+        if {fd.fd for fd in fds} == set(theirs) == {fd.fd for fd in read_fds(pid)[0]}:
+            break
+    assert not gaps
+    assert {fd.fd for fd in fds} == set(theirs)
+    for fd in fds:
+        kind, inode, name = theirs[fd.fd]
+        assert kind in TYPES.get(fd.kind, {"a_inode"}), (fd, theirs[fd.fd])
+        if fd.inode is not None:
+            assert str(fd.inode) == inode, (fd, theirs[fd.fd])
+        if fd.target.startswith(b"/"):
+            assert name == os.fsdecode(fd.target), (fd, theirs[fd.fd])
+    return fds
+
+
+def test_python_with_every_kind_of_fd() -> None:
+    with running([sys.executable, "-c", MENAGERIE], lambda process: process.stdout.readline() == b"up\n") as pid:  # type: ignore[union-attr]
+        fds = assert_same(pid)
+    kinds = {fd.kind for fd in fds}
+    assert kinds >= {
+        "socket", "eventpoll", "eventfd", "timerfd", "signalfd", "inotify", "memfd", "pipe", "pidfd", "namespace",
+        "directory", "file", "deleted", "device",
+    }
+    by_kind = {fd.kind: fd for fd in fds}
+    assert ("count", "3") in (by_kind["eventfd"].facts or ())
+    assert ("signals", "SIGTERM") in (by_kind["signalfd"].facts or ())
+    assert by_kind["eventpoll"].facts is None, "its mutex may be held by a stuck process: not read unless asked for"
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
+def test_nginx_master_and_workers(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "nginx.conf").write_text(
+        f"daemon off; worker_processes 2; pid {tmp_path}/pid; error_log {tmp_path}/logs/error.log;\n"
+        f"events {{}} http {{ access_log off; server {{ listen 127.0.0.1:{port}; }} }}\n"
+    )
+    command = ["nginx", "-p", str(tmp_path), "-e", str(tmp_path / "logs/early.log"), "-c", str(tmp_path / "nginx.conf")]
+    with running(command, lambda process: answers(port) and len(family(process.pid)) == 3) as pid:
+        pids = family(pid)
+        for each in pids:
+            fds = assert_same(each)
+            assert any(fd.kind == "socket" for fd in fds)
+
+
+@pytest.mark.slow
+def test_postgres_and_its_processes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    binaries = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"))), None)
+    if binaries is None:
+        pytest.skip("postgres is not installed")
+    data = tmp_path_factory.mktemp("pg")
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # postgres refuses root
+        os.chown(data, 65534, 65534)
+        for folder in (data.parent, data.parent.parent):
+            folder.chmod(0o755)
+        as_user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    subprocess.run([*as_user, binaries / "initdb", "-D", data / "d", "-A", "trust"], check=True, capture_output=True, cwd=data)
+    port = free_port()
+    command = [
+        *as_user, str(binaries / "postgres"), "-D", str(data / "d"), "-p", str(port), "-k", str(data),
+        "-c", "listen_addresses=127.0.0.1",
+    ]
+    with running(command, lambda process: answers(port) and len(family(process.pid)) > 5, cwd=data) as pid, contextlib.ExitStack() as stack:
+        stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        pids = family(pid)
+        for each in pids:
+            assert_same(each)

@@ -54,7 +54,7 @@ _ALL = (
              "The UDP receive queue is full and `drops` rises by 180 a second: UDP has no window to close."),
     Scenario("unix-stream", "unix_stream", "a unix stream, healthy", None,
              "One buffer per direction, charged to the writer: the reader's fill is the writer's send buffer."),
-    Scenario("unix-stuck", "unix_stuck", "a unix stream whose reader sleeps", "send-stalled",
+    Scenario("unix-stuck", "unix_stuck", "a unix stream whose reader sleeps", "receive-stalled",
              "The writer is blocked in sendto(): its own buffer is charged full with what the other has not read."),
     Scenario("unix-dgram", "unix_dgram", "unix datagrams, healthy", None,
              "The queue is counted in messages (net.unix.max_dgram_qlen); a full one blocks the sender."),

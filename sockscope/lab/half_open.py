@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+from sockscope.lab import namespace
 from sockscope.lab.stage import Role, pause, play
 
 US, SYNS = "192.0.2.1", 12  # on a cable (veth) whose other end is nobody's: what is sent there is thrown away
@@ -46,6 +47,7 @@ def knock_and_run() -> None:
 if __name__ == "__main__":
     if not shutil.which("ip"):
         sys.exit("half-open: needs the ip command (Debian: iproute2)")
+    namespace.ensure()
     for command in (
         "link add lab0 type veth peer name lab1", f"address add {US}/24 dev lab0", "link set lab0 arp off up",
         "link set lab1 arp off up",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from sockscope.lab.namespace import set_sysctl
+from sockscope.lab import namespace
 from sockscope.lab.stage import Role, connect, listen, pause, play, port_of
 
 RANGE, CONNECTIONS = (40_000, 40_199), 196
@@ -29,7 +29,8 @@ def connect_all() -> None:
 
 
 if __name__ == "__main__":
+    namespace.ensure()
     LISTENER = listen()
     PORT = port_of(LISTENER)
-    set_sysctl("ipv4.ip_local_port_range", f"{RANGE[0]} {RANGE[1]}")
+    namespace.set_sysctl("ipv4.ip_local_port_range", f"{RANGE[0]} {RANGE[1]}")
     sys.exit(play("port-exhaustion", Role("server", serve, [LISTENER]), Role("client", connect_all), ports=[PORT]))

@@ -84,7 +84,7 @@ def staged(scenario: Scenario) -> Iterator[Staged]:
     It gets SIGTERM by the kernel when we die. Raises NotHereError if it cannot be shown here.
     """
     if scenario.own_namespace:
-        namespace.enter()
+        namespace.enter()  # here, not only there: the view must see what it is shown
     previous = signal.signal(signal.SIGTERM, _leave)
     process = subprocess.Popen(
         [sys.executable, "-m", f"sockscope.lab.{scenario.module}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,

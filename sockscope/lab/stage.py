@@ -94,6 +94,8 @@ def play(name: str, *roles: Role, ports: Sequence[int] = (), **facts: object) ->
     signal.signal(signal.SIGHUP, _leave)
     if os.environ.get("SOCKSCOPE_LAB_PARENT"):
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if str(os.getppid()) != os.environ["SOCKSCOPE_LAB_PARENT"]:  # it died before the line above
+            return 0
     every = {one.fileno(): one for role in roles for one in role.sockets}
     pids: dict[str, int] = {}
     try:

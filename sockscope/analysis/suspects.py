@@ -14,6 +14,7 @@ MOST_SOCKETS = 64  # a tick
 MOST_PROCESSES = 64
 FACETS = frozenset({"tcp", "marks", "waiters", "watches", "threads"})
 MANY_FILES, LIMIT_AGAIN_S, MOST_LIMITS = 100, 60.0, 4  # below 100 no usual limit (256 and above) is near
+HERD_PER_S, HERD_HOLDERS, MOST_HERDS = 20.0, 4, 4
 AGAIN_S = 10.0  # a row whose holders provably sleep is asked again after so long: the proof needs no tcp_info
 
 
@@ -36,9 +37,12 @@ def suspects(memory: Memory, snapshot: Snapshot, budget: int = MOST_SOCKETS) -> 
     for _, _, _, socket in chosen:
         processes.update(dict.fromkeys(holder.pid for holder in snapshot.holders_of(socket)))
     processes.update(dict.fromkeys(_askers_of_names(memory, snapshot)))
-    many_files = _many_files(memory, snapshot)
+    accepting = [pid for _, _, _, row in chosen if row.is_listener for pid in _pids(snapshot, row)]
+    many_files = _limits_wanted(memory, snapshot, accepting)
+    herded = _busy_listeners(memory, snapshot)
+    processes.update(dict.fromkeys(pid for row in herded for pid in _pids(snapshot, row)))
     return Wanted(
-        generation=memory.sample, sockets=sockets,
+        generation=memory.sample, sockets=tuple(dict.fromkeys((*sockets, *(row.key for row in herded)))),
         processes=tuple(dict.fromkeys((*list(processes)[:MOST_PROCESSES], *many_files))),
         facets=FACETS | {"process"} if many_files else FACETS,
     )
@@ -55,11 +59,34 @@ def _askers_of_names(memory: Memory, snapshot: Snapshot) -> list[int]:
     ]
 
 
-def _many_files(memory: Memory, snapshot: Snapshot) -> list[int]:
-    """List a few processes with many open files whose limit is not known, or was read long ago."""
+def _pids(snapshot: Snapshot, socket: Socket) -> list[int]:
+    return [holder.pid for holder in snapshot.holders_of(socket)]
+
+
+def _busy_listeners(memory: Memory, snapshot: Snapshot) -> list[Socket]:
+    """List listeners that a herd may wait at: several holders, where connections come 20 a second and faster."""
+    looks = memory.counters[-2:]
+    if len(looks) < 2:
+        return []
+    before, now = (
+        next((one.values.get("Tcp.PassiveOpens") for one in look.counters if one.netns == snapshot.netns), None)
+        for look in looks
+    )
+    if before is None or now is None or now - before < HERD_PER_S * (looks[1].at_s - looks[0].at_s):
+        return []
+    rows = [snapshot.sockets.get(key) for keys in memory.listeners.values() for key in keys]
+    held = [row for row in rows if row is not None and len(snapshot.holders_of(row)) >= HERD_HOLDERS]
+    return held[:MOST_HERDS]
+
+
+def _limits_wanted(memory: Memory, snapshot: Snapshot, accepting: list[int]) -> list[int]:
+    """List a few processes whose fd limit is not known, or was read long ago, and may matter.
+
+    That is where many files are open, or where nobody accepts.
+    """
     found = []
     for pid, process in snapshot.processes.items():
-        if (process.fd_count or 0) < MANY_FILES or process.fd_limit is not None:
+        if process.fd_limit is not None or ((process.fd_count or 0) < MANY_FILES and pid not in accepting):
             continue
         detail = memory.process_details.get(process.key)
         read = detail.process if detail is not None else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from analysis.test_memory import fold, scripts
 from builders import make_socket
 from hypothesis import HealthCheck, given, settings
 from scripted import Script, change, make_thread, tcp_detail, threads_detail
-from analysis.test_memory import fold, scripts
 
 from sockscope.analysis.findings.rules import RULES, find
 from sockscope.analysis.findings.scene import SEVERITIES

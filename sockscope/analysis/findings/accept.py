@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sockscope.analysis.findings.scene import Scene, about_port, about_process, evidence
+from sockscope.analysis.receive_move import ACCEPT_SAMPLES
 from sockscope.analysis.sight import for_text, is_full, port_text
+from sockscope.analysis.tracks import Track
 from sockscope.model.finding import Evidence, Finding
 from sockscope.model.socket import Socket
 
 OVERFLOW_SAMPLES = 2  # of the ten that a track keeps
 OVERFLOW_AT_ONCE = 10
+JUDGED_S = 7.0  # accept-stalled needs 5 s, told by looks a second apart
 
 
 def find_stalled(scene: Scene) -> Iterator[Finding]:
@@ -60,13 +63,31 @@ def _advice(scene: Scene, at_limit: list[int], pids: tuple[int, ...]) -> tuple[s
     )
 
 
+def _is_being_judged(scene: Scene, socket: Socket, track: Track) -> bool:
+    """Whether the queue stands and will be accept-stalled within seconds, or prove that it moves: one fault, one name.
+
+    So an overflow is told at once where connections are accepted, and some seconds later where none is.
+    """
+    move = scene.moves.get(socket.key)
+    if not is_full(socket) or track.receive_since_s is None or (move is not None and move.row.condition == "stalled"):
+        return False
+    seen = scene.memory.accepts.get((socket.netns, socket.local.port or 0))
+    moves = seen is not None and scene.memory.sample - seen.sample < ACCEPT_SAMPLES
+    return not moves and scene.now_s - track.receive_since_s < JUDGED_S
+
+
 def find_overflow(scene: Scene) -> Iterator[Finding]:
-    """Report listeners that throw connections away: their own drop counter and the namespace's ListenDrops rise."""
+    """Report listeners that throw connections away: their own drop counter and the namespace's ListenOverflows rise.
+
+    ListenDrops rises with both; but it rises too, and the listener's drops with it, when the SYN queue is full.
+    """
     for socket, track in scene.tracked("tcp"):
         if not socket.is_listener or not track.drops:
             continue
-        counted = scene.rises(socket.netns, "TcpExt.ListenDrops")
-        known = scene.counter(socket.netns, "TcpExt.ListenDrops") is not None
+        if _is_being_judged(scene, socket, track):
+            continue
+        counted = scene.rises(socket.netns, "TcpExt.ListenOverflows")
+        known = scene.counter(socket.netns, "TcpExt.ListenOverflows") is not None
         drops = [rise for sample, rise in track.drops if not known or sample in counted]
         if len(drops) < OVERFLOW_SAMPLES and not any(rise >= OVERFLOW_AT_ONCE for rise in drops):
             continue
@@ -79,7 +100,7 @@ def find_overflow(scene: Scene) -> Iterator[Finding]:
             f" the accept queue of {limit + 1} overflows",
             (*_queue(socket),
              evidence("drops of the listener", f"+{sum(drops)} in {len(drops)} looks", "SKMEMINFO drops, each look"),
-             evidence("ListenDrops", f"+{sum(counted.values())}" if known else "not read", "netstat, each look")),
+             evidence("ListenOverflows", f"+{sum(counted.values())}" if known else "not read", "netstat, each look")),
             (f"Raise listen()'s backlog above {limit}"
              + (f" and net.core.somaxconn above {somaxconn}" if somaxconn is not None and limit >= somaxconn else ""),
              "Accept in a loop until EAGAIN, or with more threads or processes"),

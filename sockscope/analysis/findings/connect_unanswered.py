@@ -11,6 +11,7 @@ from sockscope.model.finding import Finding
 from sockscope.model.socket import Socket
 
 FOR_S = 3.0
+ACCEPT_QUEUE_FULL = "accept-queue-full"
 
 
 def find(scene: Scene) -> Iterator[Finding]:
@@ -33,7 +34,7 @@ def find(scene: Scene) -> Iterator[Finding]:
              evidence("connections", len(sockets), "SYN_SENT rows")),
             ("Filtered by a firewall, or the host is down: a closed port would refuse at once",) if full is None else
             (f"The accept queue of {port_text(full)} on this host is full",),
-            cause="accept-queue-full" if full is not None else None, for_s=since_s,
+            cause=ACCEPT_QUEUE_FULL if full is not None else None, for_s=since_s,
             about=(("remote", remote), *about_process(pids)),
             sockets=(*(socket.key for socket in sockets), *((full.key,) if full is not None else ())),
         )

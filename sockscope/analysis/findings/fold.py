@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
+from sockscope.analysis.findings.connect_unanswered import ACCEPT_QUEUE_FULL
 from sockscope.analysis.findings.scene import SEVERITIES, Scene
 from sockscope.model.finding import Finding
 from sockscope.model.socket import SocketKey
@@ -37,7 +38,11 @@ FOLDS: tuple[tuple[str, str, str], ...] = (
 
 
 def fold(scene: Scene, found: list[Finding]) -> list[Finding]:
-    """Fold what belongs together; the worst severity of a fault is kept."""
+    """Fold what belongs together; the worst severity of a fault is kept.
+
+    A client before a full accept queue of this host is no fault of its own: what is not folded waits for the
+    listener's finding.
+    """
     for parent_rule, child_rule, by in FOLDS:
         kept: list[Finding] = [one for one in found if one.rule != child_rule or parent_rule == child_rule]
         if len(kept) == len(found) and parent_rule != child_rule:
@@ -54,7 +59,7 @@ def fold(scene: Scene, found: list[Finding]) -> list[Finding]:
                 kept = [one for one in kept if one is not child and one is not parent]
                 kept.append(_taken_in(parent, child))
         found = kept
-    return found
+    return [one for one in found if one.cause != ACCEPT_QUEUE_FULL]
 
 
 def _taken_in(parent: Finding, child: Finding) -> Finding:

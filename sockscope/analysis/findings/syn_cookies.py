@@ -15,7 +15,7 @@ def find(scene: Scene) -> Iterator[Finding]:
     for netns in scene.namespaces:
         sent = scene.rises(netns, "TcpExt.SyncookiesSent")
         dropped = scene.rises(netns, "TcpExt.TCPReqQFullDrop")
-        if len(sent) < SAMPLES and not (len(dropped) >= SAMPLES):
+        if len(sent) < SAMPLES:
             continue
         half_open: dict[int, int] = {}
         for socket, _ in scene.tracked("tcp"):

@@ -38,7 +38,7 @@ def test_overflow_needs_both_counters_twice() -> None:
         script = Script()
         for dropped, total in zip(drops, counted, strict=True):
             script.look(
-                change(listener, memory=make_memory(drops=dropped)), counters=make_counters(TcpExt__ListenDrops=total),
+                change(listener, memory=make_memory(drops=dropped)), counters=make_counters(TcpExt__ListenOverflows=total),
             )
         return script.rules()
 
@@ -53,7 +53,7 @@ def test_overflow_is_forgotten_after_ten_looks() -> None:
     listener = make_socket("127.0.0.1:3000")
     script = Script()
     for dropped in (0, 5, 10):
-        counters = make_counters(TcpExt__ListenDrops=dropped)
+        counters = make_counters(TcpExt__ListenOverflows=dropped)
         script.look(change(listener, memory=make_memory(drops=dropped)), counters=counters)
     assert script.rules() == ["accept-overflow"]
     script.hold(11)
@@ -68,7 +68,7 @@ def test_one_fault_one_finding() -> None:
     script = Script(holders={listener.inode: (10, 21)}).look()
     for dropped in range(8):
         full = change(listener, memory=make_memory(drops=dropped))
-        script.look(full, *waiting, *clients, knocking, counters=make_counters(TcpExt__ListenDrops=dropped))
+        script.look(full, *waiting, *clients, knocking, counters=make_counters(TcpExt__ListenOverflows=dropped))
     (finding,) = script.find()
     assert (finding.rule, finding.severity) == ("accept-stalled", "severe")
     assert set(finding.also) == {"accept-overflow", "connect-unanswered"}
@@ -89,3 +89,25 @@ def test_a_busy_queue_is_healthy() -> None:
         born = make_socket("127.0.0.1:3000", f"192.0.2.9:{second + 1}", inode=0)
         script.look(listener, born)
         assert script.rules() == []
+
+
+def test_an_overflow_that_will_be_a_stall_is_not_told_twice() -> None:
+    listener = make_socket("127.0.0.1:3000", receive_queued=4, send_queued=3)
+    waiting = [make_socket("127.0.0.1:3000", f"127.0.0.1:{n}", inode=0) for n in (1, 2, 3, 4)]
+    knocking = make_socket("127.0.0.1:5", "127.0.0.1:3000", state="SYN_SENT", timer=Timer("retransmit", 2))
+    script = Script(holders={listener.inode: (10, 21)}).look()
+    told: list[list[str]] = []
+    for dropped in range(8):
+        full = change(listener, memory=make_memory(drops=dropped * 20))
+        script.look(full, *waiting, knocking, counters=make_counters(TcpExt__ListenOverflows=dropped * 20))
+        told.append(script.rules())
+    assert told == [[]] * 5 + [["accept-stalled"]] * 3
+
+
+def test_a_full_syn_queue_is_no_overflow_of_the_accept_queue() -> None:
+    listener = make_socket("127.0.0.1:3000")
+    script = Script()
+    for dropped in (0, 20, 40):
+        counters = make_counters(TcpExt__ListenOverflows=0, TcpExt__ListenDrops=dropped)
+        script.look(change(listener, memory=make_memory(drops=dropped)), counters=counters)
+    assert script.rules() == []

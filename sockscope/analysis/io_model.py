@@ -89,16 +89,11 @@ def _one_each(seen: Serving, singles: list[Unit]) -> str:
     pids = [unit.pid for unit in singles]
     if len(set(pids)) < len(pids):
         return "thread-per-connection"
-    if any(unit.pid in seen.guard_pids for unit in singles) and not _accept_in_turn(seen):
+    if any(unit.pid in seen.guard_pids for unit in singles):  # another thread of it waits for the next one
         return "thread-per-connection"
     if len(singles) == 1 and seen.holders == {pids[0]} and not seen.guards:
         return "iterative"
     return "process-per-connection"
-
-
-def _accept_in_turn(seen: Serving) -> bool:
-    """Whether the processes that wait for connections are themselves several, as pre-forked workers are."""
-    return len(seen.guard_pids) > 1
 
 
 def _unattended(seen: Serving) -> str:
@@ -149,8 +144,9 @@ def _one_trigger(watches: list[Watch], units: list[Unit]) -> str | None:
 def _pool(seen: Serving, model: str, units: list[Unit]) -> str | None:
     """Tell workers that were there before the connection.
 
-    Several that wait for the next connection, or that all serve while connections queue, were; so were fewer threads
-    than connections. One that hands over and waits again makes a new worker each time, as far as can be seen.
+    Several that wait for the next connection were, and siblings of one that does; so were processes older than their
+    connection, and fewer threads than connections. One that hands over and waits again makes a new worker each time,
+    as far as can be seen.
     """
     pids = {unit.pid for unit in units}
     if model in ("event-loop", "hybrid"):
@@ -159,8 +155,10 @@ def _pool(seen: Serving, model: str, units: list[Unit]) -> str | None:
             return "pre-forked"
         return "pre-threaded" if len(loops) > 1 or model == "hybrid" else None
     if model == "process-per-connection":
-        is_taking_turns = len(seen.guard_pids) > 1 or (not seen.guards and bool(pids & seen.holders))
-        return "pre-forked" if is_taking_turns else None
+        parents = {seen.parents.get(pid) for pid in pids} - {None}
+        waiting = {seen.parents.get(pid) for pid in seen.guard_pids}
+        is_taking_turns = len(seen.guard_pids) > 1 or bool(parents & waiting) or seen.is_older_than_its_connection
+        return "pre-forked" if is_taking_turns and pids & seen.holders else None
     if model == "thread-per-connection":
         threads = seen.threads_of.get(next(iter(pids), 0))
         is_short = threads is not None and len(pids) == 1 and threads <= len(seen.group.connections)

@@ -18,6 +18,8 @@ from sockscope.model.observation import Observation
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Endpoint, Socket, SocketKey
 
+_SLACK_S = 0.1  # the snapshot is a little older than the details
+
 
 class Unit(NamedTuple):
     """`via` is direct, poll, select, io_uring (`number` is a tid) or epoll (`number` is the set's fd in `pid`)."""
@@ -55,6 +57,7 @@ class Serving(Struct):
     parents: dict[int, int | None]  # pid -> parent
     threads_of: dict[int, int | None]  # pid -> number of threads
     queued: int  # connections that wait to be accepted
+    is_older_than_its_connection: bool = False  # every serving process whose connection's age is known
 
     @property
     def guard_pids(self) -> set[int]:
@@ -113,7 +116,35 @@ def serving_of(observation: Observation, group: Group) -> Serving:
         process = snapshot.processes.get(pid)
         found.parents[pid] = process.parent_pid if process is not None else None
         found.threads_of[pid] = process.thread_count if process is not None else None
+    found.is_older_than_its_connection = _are_older(observation, found)
     return found
+
+
+def _are_older(observation: Observation, found: Serving) -> bool:
+    """Whether the processes that serve were there before their connections, as far as ages are known."""
+    rows = {row.key: row for row in found.group.connections}
+    older = [
+        _is_older(observation, unit.pid, rows[key])
+        for unit, keys in found.covers.items()
+        for key in keys
+    ]
+    known = [one for one in older if one is not None]
+    return bool(known) and all(known)
+
+
+def _is_older(observation: Observation, pid: int, connection: Socket) -> bool | None:
+    """Compare a process' age with its connection's, known only while no data has flowed: the last ACK ended the handshake.
+
+    Start times come in hundredths of a second since boot (proc(5), CLK_TCK).
+    """
+    detail, process = observation.details.get(connection.key), observation.snapshot.processes.get(pid)
+    info = detail.tcp.value if detail is not None and detail.tcp is not None else None
+    if info is None or info.data_segs_in != 0 or info.data_segs_out != 0:
+        return None
+    if process is None or process.start_ticks is None:
+        return None
+    process_age_s = observation.snapshot.monotonic_s - process.start_ticks / 100
+    return process_age_s > info.last_ack_recv_ms / 1000 + _SLACK_S
 
 
 def _join(

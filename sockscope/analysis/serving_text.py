@@ -20,6 +20,8 @@ def evidence_of(seen: Serving, model: str, loops: Sequence[Unit], singles: Seque
         lines.append(f"the waiters of {seen.unread} of {count} connections were not read")
     if not count:
         lines.append("no connection is open: told by the listener alone")
+    if seen.is_older_than_its_connection and model == "process-per-connection":
+        lines.append("the processes were there before their connections")
     if model == "iterative":
         lines.append("the process that serves is the only one that could accept, and waits for no connection now")
     return tuple(lines)
@@ -30,7 +32,7 @@ def _loop_lines(seen: Serving, loops: Sequence[Unit]) -> list[str]:
         return []
     covered = [len(seen.covers[unit]) for unit in loops]
     with_listener = sum(unit in seen.guards for unit in loops)
-    what = _ways(loops)
+    what = _ways(loops, len(loops))
     spread = ", ".join(str(number) for number in sorted(covered, reverse=True)[:_FEW])
     more = ", ..." if len(covered) > _FEW else ""
     line = f"{sum(covered)} {_plural('connection', sum(covered))} in {len(loops)} {what} ({spread}{more})"
@@ -63,7 +65,8 @@ def _listener_lines(seen: Serving) -> list[str]:
         lines.append(f"{_plural('process', len(pids), 'es')} {_numbers(pids)} {_wait(pids)} for new connections{how}")
         others = seen.holders - pids
         if others:
-            lines.append(f"{_plural('process', len(others), 'es')} {_numbers(others)} only hold the listener")
+            hold = "holds" if len(others) == 1 else "hold"
+            lines.append(f"{_plural('process', len(others), 'es')} {_numbers(others)} only {hold} the listener")
     elif seen.is_listener_read:
         queued = f", {seen.queued} wait to be accepted" if seen.queued else ""
         lines.append(f"nobody waits for new connections{queued}")
@@ -76,10 +79,11 @@ def _listener_lines(seen: Serving) -> list[str]:
     return lines
 
 
-def _ways(units: Iterable[Unit]) -> str:
-    words = {"epoll": "epoll sets", "poll": "threads in poll", "select": "threads in select", "io_uring": "rings"}
+def _ways(units: Iterable[Unit], count: int) -> str:
+    """Name what they wait in: epoll sets, threads in poll."""
+    words = {"epoll": ("epoll set", ""), "poll": ("thread", " in poll"), "select": ("thread", " in select")}
     ways = sorted({unit.via for unit in units})
-    return " and ".join(words.get(way, way) for way in ways)
+    return " or ".join(_plural(word, count) + rest for word, rest in (words.get(way, ("ring", "")) for way in ways))
 
 
 def _numbers(pids: Iterable[int]) -> str:

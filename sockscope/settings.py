@@ -1,11 +1,11 @@
 """The configuration file and what is kept between runs. Read for the live screens only, never for one-shot output.
 
-    interval = "2s"            # or 0.5
-    theme = "nord"
-    columns = ["move", "process", "address", "queue"]
-    sort = "-receive"
-    [keys]
-    pause = "space"            # action -> key, or a list of keys
+interval = "2s"            # or 0.5
+theme = "nord"
+columns = ["move", "process", "address", "queue"]
+sort = "-receive"
+[keys]
+pause = "space"            # action -> key, or a list of keys
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _keys(value: Any) -> dict[str, tuple[str, ...]]:
 
 
 def read_theme() -> str | None:
-    """The theme chosen last; None if none was."""
+    """Return the theme chosen last; None if none was."""
     try:
         return state_path().read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError):

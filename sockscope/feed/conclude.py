@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from sockscope.analysis.findings.rules import find
+from sockscope.analysis.io_model import servers
 from sockscope.analysis.memory import Memory
 from sockscope.analysis.move import moves
 from sockscope.analysis.progress import merge
@@ -26,6 +27,7 @@ def conclude(memory: Memory, snapshot: Snapshot, names: Names, gaps: tuple[Gap, 
         process_details={key[0]: detail for key, detail in memory.process_details.items()},
         moves=moves(memory, snapshot), names=names,
     )
+    observation = structs.replace(observation, servers=servers(observation))
     return structs.replace(observation, findings=find(memory, observation))
 
 

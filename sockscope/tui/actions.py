@@ -49,7 +49,7 @@ def signal_lines(process: Process, observation: Observation) -> list[TextLine]:
     parent = snapshot.processes.get(process.parent_pid) if process.parent_pid else None
     if parent is not None:
         lines.append(line((f" child of {process_name(parent)} {parent.pid}", "dim")))
-    lines.append(line(f" {count(len(connections))} connections will be cut if it ends.", ))
+    lines.append(line(f" {count(len(connections))} connections will be cut if it ends." ))
     return lines
 
 

@@ -31,7 +31,7 @@ class Said(Message, bubble=False):
 
 
 def post_to(pump: MessagePump) -> Callable[[FeedResult], None]:
-    """What the feed calls, from its own thread: post_message is Textual's thread-safe door."""
+    """Return what the feed calls, from its own thread: post_message is Textual's thread-safe door."""
 
     def deliver(result: FeedResult) -> None:
         pump.post_message(FeedDelivered(result))

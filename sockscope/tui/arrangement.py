@@ -122,7 +122,7 @@ def _group(each: Group, view: View, marks: Mapping[SocketKey, str], level: int) 
 
 
 def group_title(each: Group) -> str:
-    """What the sockets share, safe to show."""
+    """Return what the sockets share, safe to show."""
     label = sanitise(each.label, 48) or "nobody"
     if isinstance(each.key, tuple) and each.key[0] == "state":
         label = state_word(label)

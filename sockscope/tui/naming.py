@@ -15,7 +15,7 @@ class Naming:
         self._lookup = NameLookup()
 
     def __call__(self, snapshot: Snapshot) -> Names:
-        """The names known by now; those of this look are asked for."""
+        """Return the names known by now; those of this look are asked for."""
         sockets = snapshot.sockets.values()
         users = {socket.uid for socket in sockets if socket.uid is not None}
         users |= {process.uid for process in snapshot.processes.values() if process.uid is not None}

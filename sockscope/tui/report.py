@@ -19,7 +19,7 @@ from sockscope.present.text import sanitise
 
 
 def report(socket: Socket, process: Process | None, observation: Observation) -> str:
-    """The five-tuple, why nothing happens, the anatomy, and commands that show the same from elsewhere."""
+    """Return the five-tuple, why nothing happens, the anatomy, and commands that show the same from elsewhere."""
     lines = [five_tuple(socket)]
     if said := sentence(socket, observation):
         lines.append(sanitise(said))

@@ -122,12 +122,12 @@ class Session:
         self.feed.set_interval_s(self.interval_s)
 
     def gone_of(self, query: Query) -> list[Socket]:
-        """The sockets that went with the last look and would have matched."""
+        """Return the sockets that went with the last look and would have matched."""
         before = self.before
         return [] if before is None else [socket for socket in self.gone if query.matches(socket, before)]
 
     def find_socket(self, key: SocketKey) -> tuple[Socket, Observation, bool] | None:
-        """The socket with the look it is in, and whether it is still there; None if never seen."""
+        """Return the socket with the look it is in, and whether it is still there; None if never seen."""
         for observation, is_there in ((self.observation, True), (self.before, False)):
             if observation is not None and key in observation.snapshot.sockets:
                 return observation.snapshot.sockets[key], observation, is_there

@@ -12,7 +12,7 @@ TOGGLES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def toggle(text: str, key: str) -> str:
-    """The query with this key's values added to their field's list, or taken out if they are all there.
+    """Return the query with this key's values added to their field's list, or taken out if they are all there.
 
     Values of one field widen (`l` then `e`: listening or established), fields narrow each other.
     """
@@ -30,5 +30,5 @@ def toggle(text: str, key: str) -> str:
 
 
 def narrow(text: str, term: str) -> str:
-    """The query narrowed by one more term, if it is not in it yet."""
+    """Return the query narrowed by one more term, if it is not in it yet."""
     return text if term in text.split() else f"{text} {term}".strip()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from builders import make_memory, make_snapshot, make_socket
 from msgspec import structs
 
-from builders import make_memory, make_snapshot, make_socket
 from sockscope.analysis.changes import compare
 from sockscope.analysis.memory import EMPTY, remember
 from sockscope.feed.conclude import conclude
@@ -27,7 +27,9 @@ NAMES = Names(users={0: "root", 33: "www-data", 1000: "web"})
 class NoDetails:
     """A reader that has nothing to say."""
 
-    def read(self, wanted: Wanted, snapshot: Snapshot, stop: Callable[[], bool]) -> Iterator[SocketDetail | ProcessDetail]:
+    def read(
+        self, wanted: Wanted, snapshot: Snapshot, stop: Callable[[], bool]  # noqa: ARG002  # the protocol's
+    ) -> Iterator[SocketDetail | ProcessDetail]:
         yield from ()
 
     def close(self) -> None:
@@ -42,7 +44,7 @@ class FakeSource:
         self.script = list(snapshots)
         self.is_closed = False
 
-    def snapshot(self, scope: Scope) -> Snapshot:
+    def snapshot(self, scope: Scope) -> Snapshot:  # noqa: ARG002  # the protocol's
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
     def open_detail(self) -> NoDetails:
@@ -55,7 +57,7 @@ class FakeSource:
 class ScriptedApp(SockscopeApp):
     """The app with looks handed in by `show`."""
 
-    def __init__(self, *snapshots: Snapshot, actor: Actor | None = None, 
+    def __init__(self, *snapshots: Snapshot, actor: Actor | None = None,
                  details: Callable[[float], tuple[SocketDetail | ProcessDetail, ...]] = lambda _: (), **options: Any) -> None:
         super().__init__(TuiOptions(**options), FakeSource(*snapshots or (make_snapshot(),)), actor)
         self.memory = EMPTY

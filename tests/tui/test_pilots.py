@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from builders import make_snapshot, make_socket
-from tui.fake_source import ScriptedApp, sick_details, sick_script
 from msgspec import structs
+from tui.fake_source import ScriptedApp, sick_details, sick_script
 
 from sockscope.model.snapshot import Snapshot
 from sockscope.tui.screens.findings import FindingsRoom
@@ -179,10 +179,10 @@ async def test_signal_needs_a_y_and_destroy_too():
         def __init__(self) -> None:
             self.did: list[str] = []
 
-        def signal(self, process: object, number: int) -> None:
+        def signal(self, process: object, number: int) -> None:  # noqa: ARG002  # the protocol's
             self.did.append(f"signal {number}")
 
-        def destroy(self, socket: object) -> None:
+        def destroy(self, socket: object) -> None:  # noqa: ARG002  # the protocol's
             self.did.append("destroy")
 
     actor = Recorder()

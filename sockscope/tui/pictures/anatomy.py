@@ -94,7 +94,7 @@ def headline(socket: Socket, observation: Observation, width: int, *, brief: boo
 
 
 def crumbs(socket: Socket, observation: Observation, place: str, width: int, *, is_there: bool) -> TextLine:
-    """`Sockets › tcp ESTAB  :3000 ← 127.0.0.1:41022      2 of 5`."""
+    """Say where we are: kind, state, both ends, and the place in the table it was opened from."""
     arrow = {True: "←", False: "→", None: "⇄"}[serves(observation.snapshot, socket)]
     kind = f"{socket.protocol} {words.state(socket)}" if socket.is_inet else f"{socket.family} {socket.type}"
     ends = words.endpoint(socket.local, socket.protocol, observation.names) or f"inode {socket.inode}"
@@ -102,7 +102,7 @@ def crumbs(socket: Socket, observation: Observation, place: str, width: int, *, 
         ends += f" {arrow} {words.endpoint(socket.remote, socket.protocol, observation.names)}"
     elif socket.peer_inode:
         ends += f"   inode {socket.inode} ⇄ {socket.peer_inode}"
-    text = f" Sockets › {kind}  " if width >= 60 else f" {kind} "
+    text = f" Sockets \u203a {kind}  " if width >= 60 else f" {kind} "
     right = place if is_there else f"GONE  {place}"
     room = max(4, width - len(text) - len(right) - 3)
     shown = elide_middle(ends, room)

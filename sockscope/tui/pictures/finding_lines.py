@@ -17,17 +17,17 @@ Cleared = tuple[float, Finding]  # when it was last seen, and what it was
 
 
 def finding_key(finding: Finding) -> tuple[object, ...]:
-    """What a finding is over several looks."""
+    """Return what a finding is over several looks."""
     return ("finding", finding.rule, finding.about, finding.sockets[:1] if not finding.about else ())
 
 
 def name_of(finding: Finding) -> str:
-    """The cause where one is known, else the rule."""
+    """Return the cause where one is known, else the rule."""
     return (finding.cause or finding.rule).replace("-", " ")
 
 
 def who_of(finding: Finding, observation: Observation) -> str:
-    """The process it concerns, else what it is about."""
+    """Return the process it concerns, else what it is about."""
     about = dict(finding.about)
     if (pid := about.get("process")) is not None and pid.isdigit():
         return f"{process_name(observation.snapshot.processes.get(int(pid)))} {pid}"
@@ -66,8 +66,8 @@ def list_lines(observation: Observation, cleared: Sequence[Cleared], now_s: floa
                           (fit(name_of(finding), 22) if roomy else name_of(finding), "title"),
                           (" " + sanitise(finding.summary) if roomy else "", "plain"), key=finding_key(finding)))
     for at_s, finding in cleared:
-        lines.append(line(("✓ ", "good"), (f"cleared {duration(max(0.0, now_s - at_s))} ago  {name_of(finding)}  "
-                                           f"{sanitise(finding.summary)}", "dim")))
+        ago = duration(max(0.0, now_s - at_s))
+        lines.append(line(("✓ ", "good"), (f"cleared {ago} ago  {name_of(finding)}  {sanitise(finding.summary)}", "dim")))
     return lines or [line(("✓ nobody has to act", "good"))]
 
 

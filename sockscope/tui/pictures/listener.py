@@ -5,6 +5,7 @@ from __future__ import annotations
 from sockscope.analysis.memory import Memory
 from sockscope.analysis.peers import listener_of, peer_of
 from sockscope.analysis.queues import accept_queue, receive_payload, received_end
+from sockscope.analysis.tracks import is_unaccepted
 from sockscope.model.observation import Observation
 from sockscope.model.server import Server
 from sockscope.model.socket import Socket
@@ -18,14 +19,14 @@ MOST_WAITING = 20
 
 
 def waiting_of(listener: Socket, observation: Observation, memory: Memory) -> list[tuple[float | None, Socket]]:
-    """The connections nobody has accepted yet, the oldest first, with how long they wait."""
+    """Return the connections nobody has accepted yet, the oldest first, with how long they wait."""
     snapshot = observation.snapshot
     found: list[tuple[float | None, Socket]] = []
     if listener.family == "unix":
         by_inode = {socket.inode: socket for socket in snapshot.sockets.values() if socket.family == "unix"}
         return [(None, by_inode[inode]) for inode in listener.waiting_clients or () if inode in by_inode]
     for socket in snapshot.sockets.values():
-        if socket.inode or socket.local.port != listener.local.port or socket.state not in ("ESTABLISHED", "CLOSE_WAIT"):
+        if socket.local.port != listener.local.port or not is_unaccepted(socket):
             continue
         owner = listener_of(snapshot, socket)
         if owner is not None and owner.local == listener.local:
@@ -44,7 +45,7 @@ def half_open(listener: Socket, observation: Observation) -> int:
 
 
 def listener_lines(listener: Socket, observation: Observation, width: int) -> list[TextLine]:
-    """The pipeline IN."""
+    """Return the pipeline IN."""
     cells = max(8, min(40, width - 34))
     lines = [title(" IN   client → application")]
     if listener.is_inet:
@@ -67,7 +68,7 @@ def listener_lines(listener: Socket, observation: Observation, width: int) -> li
 
 
 def server_of(listener: Socket, observation: Observation) -> Server | None:
-    """What is known of how it is served."""
+    """Return what is known of how it is served."""
     return next((one for one in observation.servers or () if listener.key in one.listeners), None)
 
 
@@ -103,9 +104,11 @@ def waiting_lines(listener: Socket, observation: Observation, memory: Memory) ->
         client = peer_of(observation.snapshot, socket)
         held = observation.snapshot.holders_of(client) if client is not None else ()
         name = f"  from {who(held, observation)}" if held else ""
-        gone = "  EOF: the client gave up" if received_end(socket) else f"  {byte_count(receive_payload(socket))} unread"
+        unread = byte_count(receive_payload(socket))
+        gone = "  EOF: the client gave up" if received_end(socket) else f"  {unread} unread"
         age = "?" if age_s is None else duration(age_s)
-        lines.append(line(f"  {age:>5} ← {endpoint(socket.remote) or 'unnamed'}{name}{gone}", key=("socket", socket.key)))
+        client_end = endpoint(socket.remote) or "unnamed"
+        lines.append(line(f"  {age:>5} ← {client_end}{name}{gone}", key=("socket", socket.key)))
     if len(waiting) > MOST_WAITING:
         lines.append(line((f"        {count(len(waiting) - MOST_WAITING)} more", "dim")))
     return lines

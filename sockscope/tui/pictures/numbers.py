@@ -98,8 +98,9 @@ def _options(marks: Marks | None, tcp: TcpInfo | None) -> str:
     words = [f"RCVLOWAT {count(marks.receive_lowat)}"]
     if marks.notsent_lowat:
         words.append(f"NOTSENT_LOWAT {count(marks.notsent_lowat)}")
-    words += [name for name, on in (("NODELAY", marks.nodelay), ("KEEPALIVE", marks.keepalive),
-                                    ("RCVBUF locked", marks.receive_locked), ("SNDBUF locked", marks.send_locked)) if on]
+    flags = (("NODELAY", marks.nodelay), ("KEEPALIVE", marks.keepalive), ("RCVBUF locked", marks.receive_locked),
+             ("SNDBUF locked", marks.send_locked))
+    words += [name for name, on in flags if on]
     congestion = marks.congestion or (tcp.congestion if tcp is not None else None)
     return "   ".join([*words, congestion] if congestion else words)
 

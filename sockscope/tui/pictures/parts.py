@@ -25,12 +25,12 @@ PIPE: Part = ("  │        ", "dim")  # what joins the stations of a pipeline, 
 
 
 def line(*parts: Part | str, key: Hashable | None = None, foldable: bool = False) -> TextLine:
-    """A line of these parts; a bare text is plain."""
+    """Return a line of these parts; a bare text is plain."""
     return TextLine(tuple((part, "plain") if isinstance(part, str) else part for part in parts), key, foldable)
 
 
 def title(text: str, note: str = "") -> TextLine:
-    """A heading with a dim remark."""
+    """Return a heading with a dim remark."""
     return line((text, "header"), ("  " + note if note else "", "dim"))
 
 
@@ -40,7 +40,7 @@ def parts_width(parts: Iterable[Part]) -> int:
 
 
 def cut(parts: Iterable[Part], width: int) -> tuple[Part, ...]:
-    """The parts that fit, the last one elided, filled with blanks to exactly `width`."""
+    """Return the parts that fit, the last one elided, filled with blanks to exactly `width`."""
     kept: list[Part] = []
     left = width
     for text, role in parts:
@@ -95,5 +95,5 @@ def beside(left: list[TextLine], right: list[TextLine], left_width: int) -> list
 
 
 def labelled(label: str, *parts: Part | str, width: int = 10, key: Hashable | None = None) -> TextLine:
-    """A line that begins with a dim label in a column of its own."""
+    """Return a line that begins with a dim label in a column of its own."""
     return line((" " + fit(label, width), "dim"), *parts, key=key)

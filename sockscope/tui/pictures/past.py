@@ -22,7 +22,7 @@ MovesSeen = Sequence[tuple[float, dict[SocketKey, str]]]  # (time, letters of th
 
 
 def letters(observation: Observation) -> dict[SocketKey, str]:
-    """The rows whose move it is: upper case where that is proved (stalled), lower where bytes merely wait."""
+    """Return the rows whose move it is: upper case where that is proved (stalled), lower where bytes merely wait."""
     found: dict[SocketKey, str] = {}
     for key, move in (observation.moves or {}).items():
         letter = LETTERS.get(move.row.party)
@@ -44,7 +44,7 @@ def strip(seen: MovesSeen, key: SocketKey, now_s: float, cells: int) -> str:
 
 
 def _carried(made: list[str]) -> str:
-    """A slice without a look keeps what the look before it showed."""
+    """Return a slice without a look keeps what the look before it showed."""
     last = UNSEEN
     for number, letter in enumerate(made):
         if letter == UNSEEN:
@@ -66,9 +66,9 @@ def tally(moves: str, span_s: float = SPAN_S) -> str:
                      for letter, number in sorted(counted.items(), key=lambda item: "APN·".index(item[0])))
 
 
-def series(samples: Sequence[Sample], of: Callable[[Sample], int], now: int, now_s: float, from_s: float,
+def series(samples: Sequence[Sample], of: Callable[[Sample], int], now: int, *, now_s: float, from_s: float,
            cells: int) -> list[float]:
-    """The queue at each slice: a row is remembered where it changed, so a value holds until the next one."""
+    """Return the queue at each slice: a row is remembered where it changed, so a value holds until the next one."""
     start_s = now_s - SPAN_S
     values: list[float] = []
     at, current = 0, 0.0
@@ -87,7 +87,7 @@ def series(samples: Sequence[Sample], of: Callable[[Sample], int], now: int, now
 
 
 def past_lines(socket: Socket, memory: Memory, seen: MovesSeen, now_s: float, width: int) -> list[TextLine]:
-    """The strip and both plots, with a time axis where there is room."""
+    """Return the strip and both plots, with a time axis where there is room."""
     wide = width >= 100
     cells = min(60, max(10, width - (52 if wide else 40)))
     moves = strip(seen, socket.key, now_s, cells)
@@ -101,7 +101,7 @@ def past_lines(socket: Socket, memory: Memory, seen: MovesSeen, now_s: float, wi
     ):
         if not name:
             continue
-        values = series(samples, of, now or 0, now_s, from_s, cells)
+        values = series(samples, of, now or 0, now_s=now_s, from_s=from_s, cells=cells)
         drawn = spark(values, cells).rjust(cells)
         most = f"  max {count(int(max(values)))}" if wide and values and max(values) else ""
         lines.append(labelled(name, (drawn, "bar"), f"  {unit(now or 0)}", (most, "dim")))

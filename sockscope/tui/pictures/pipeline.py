@@ -1,7 +1,7 @@
 """A socket's two directions as pipelines, with a break where it is stuck. Pure.
 
-    IN   peer -> receive buffer and its mark -> watch -> thread -> process
-    OUT  process -> send buffer and its mark -> network -> peer
+IN   peer -> receive buffer and its mark -> watch -> thread -> process
+OUT  process -> send buffer and its mark -> network -> peer
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def _network(tcp: TcpInfo | None, socket: Socket) -> list[str | tuple[str, str]]
         retransmits = socket.timer.retransmits if socket.timer is not None else 0
         return [f"retransmits {retransmits}" if retransmits else "", (" tcp_info not read", "dim")]
     window = f"  peer's window {count(tcp.snd_wnd)}" if tcp.snd_wnd is not None else ""
-    return [f"{tcp.unacked} in flight  rtt {tcp.rtt_us / 1000:.1f} ms  cwnd {tcp.snd_cwnd}  "
-            f"{tcp.total_retrans} resent{window}"]
+    text = f"{tcp.unacked} in flight  rtt {tcp.rtt_us / 1000:.1f} ms  cwnd {tcp.snd_cwnd}  {tcp.total_retrans} resent"
+    return [text + window]
 
 
 def who(holders: tuple[Holder, ...], observation: Observation) -> str:
@@ -120,7 +120,7 @@ def who(holders: tuple[Holder, ...], observation: Observation) -> str:
 
 
 def peer_lines(socket: Socket, peer: Socket | None, observation: Observation, its: str) -> list[TextLine]:
-    """The other end; where it is on this host it can be followed, and its queue facing us is told."""
+    """Return the other end; where it is on this host it can be followed, and its queue facing us is told."""
     if peer is None:
         far = endpoint(socket.remote) if socket.remote is not None else "nobody"
         return [labelled("peer", far or "unnamed")]
@@ -167,7 +167,7 @@ def watch_text(watch: Watch) -> str:
 
 
 def events_text(events: int) -> str:
-    """poll's and epoll's bits by name."""
+    """Return poll's and epoll's bits by name."""
     return "+".join(name for bit, name in EVENTS if events & bit) or "none"
 
 

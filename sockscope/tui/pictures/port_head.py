@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -49,7 +50,7 @@ def port_facts(port: int, observation: Observation) -> PortFacts:
 
 
 def drop_rate(socket: Socket, memory: Memory) -> float | None:
-    """Connections dropped a second over the last looks; None before there are two."""
+    """Return connections dropped a second over the last looks; None before there are two."""
     track = memory.tracks.get(socket.key)
     if len(memory.counters) < 2:
         return None
@@ -59,7 +60,7 @@ def drop_rate(socket: Socket, memory: Memory) -> float | None:
     return drops / span_s if span_s > 0 else None
 
 
-def port_lines(port: int, service: str, observation: Observation, memory: Memory, seen: MovesSeen,
+def port_lines(port: int, service: str, observation: Observation, memory: Memory, *, seen: MovesSeen,
                accepts: Sequence[tuple[float, int]], width: int, height: int) -> list[TextLine]:
     """As much as the height allows; listeners can be followed."""
     facts = port_facts(port, observation)
@@ -118,7 +119,7 @@ def _listener(listener: Socket, observation: Observation, memory: Memory, width:
 def _accept_plot(accepts: Sequence[tuple[float, int]], facts: PortFacts, width: int) -> TextLine:
     rates = [
         max(0.0, (now[1] - before[1]) / (now[0] - before[0]))
-        for before, now in zip(accepts, accepts[1:], strict=False) if now[0] > before[0]
+        for before, now in pairwise(accepts) if now[0] > before[0]
     ]
     cells = min(60, max(10, width - 60))
     latest = rates[-1] if rates else 0.0
@@ -128,13 +129,14 @@ def _accept_plot(accepts: Sequence[tuple[float, int]], facts: PortFacts, width: 
 
 def _whose_move(served: Sequence[Socket], observation: Observation, seen: MovesSeen, now_s: float,
                 width: int) -> TextLine:
-    """A strip of the worst move among all of them, and how many wait for each party now."""
+    """Return a strip of the worst move among all of them, and how many wait for each party now."""
     cells = min(60, max(8, width - 56))
     parties = Counter(
         move.row.party for one in served if (move := (observation.moves or {}).get(one.key)) is not None
     )
     busy = parties["app"] + parties["peer"] + parties["network"]
-    text = f"  app {parties['app']}  peer {parties['peer']}  net {parties['network']}  nobody {count(len(served) - busy)}"
+    nobody = count(len(served) - busy)
+    text = f"  app {parties['app']}  peer {parties['peer']}  net {parties['network']}  nobody {nobody}"
     keys = {one.key for one in served}
     return line(("Move ", "dim"), (worst_strip(keys, seen, now_s, cells), "plain"), text)
 

@@ -32,7 +32,7 @@ class Holding(Struct, frozen=True):
     is_read: bool
 
     def socket_by_inode(self, inode: int | None) -> Socket | None:
-        """The socket behind an fd or a watch."""
+        """Return the socket behind an fd or a watch."""
         return self.by_inode.get(inode) if inode else None
 
     def sockets(self) -> Iterator[tuple[Fd, Socket]]:
@@ -62,7 +62,7 @@ def holding_of(pid: int, observation: Observation) -> Holding:
 
 
 def process_of(pid: int, observation: Observation) -> Process | None:
-    """The fullest facts there are."""
+    """Return the fullest facts there are."""
     detail = observation.process_details.get(pid)
     read = detail.process.value if detail is not None and detail.process is not None else None
     return read or observation.snapshot.processes.get(pid)
@@ -93,7 +93,7 @@ def fact_lines(process: Process, holding: Holding, observation: Observation, wid
 
 
 def serves_text(pid: int, observation: Observation, width: int) -> str:
-    """What it listens on, and how."""
+    """Return what it listens on, and how."""
     snapshot = observation.snapshot
     words: list[str] = []
     for socket in snapshot.sockets.values():

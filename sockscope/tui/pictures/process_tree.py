@@ -17,6 +17,7 @@ from sockscope.present.text import sanitise
 from sockscope.tui.pictures.parts import EMPTY_LINE, Part, TextLine, line, title
 from sockscope.tui.pictures.pipeline import events_text
 from sockscope.tui.pictures.process_fds import Holding, socket_parts
+from sockscope.tui.pictures.summary import gap_text
 
 SHOWN_OF_SET = 10  # watches before `n more`, which Space opens
 ALIKE_FROM = 3  # threads of one name in one call that become one line
@@ -36,8 +37,8 @@ class Tree(Struct, frozen=True):
     width: int = 80
 
 
-def make_tree(pid: int, observation: Observation, memory: Memory, holding: Holding, opened: frozenset[Hashable],
-              width: int) -> Tree:
+def make_tree(pid: int, observation: Observation, memory: Memory, holding: Holding, *,
+              opened: frozenset[Hashable], width: int) -> Tree:
     """Take threads and watches from the details, or from the look itself."""
     detail = observation.process_details.get(pid)
     threads = detail.threads.value if detail is not None and detail.threads is not None else None
@@ -69,7 +70,7 @@ def tree_lines(tree: Tree) -> list[TextLine]:
         for fd, socket in lonely:
             parts = socket_parts(socket, tree.observation)
             lines.append(line(f"  fd {fd.fd:<4} ", *parts, key=("socket", socket.key, "lonely", fd.fd)))
-    lines += [line((f"  {gap.what}: {gap.reason.replace('_', ' ')} {sanitise(gap.detail)}", "dim")) for gap in tree.gaps]
+    lines += [line(("  " + gap_text(gap), "dim")) for gap in tree.gaps]
     return lines
 
 
@@ -140,14 +141,16 @@ def _set_lines(epoll_fd: int, tree: Tree, indent: str) -> list[TextLine]:
         words += [] if not watch.oneshot else ["ONE-SHOT" if watch.armed else "SPENT"]
         words += ["EXCL"] if watch.exclusive else []
         words += [f"STALE {watch.stale}"] if watch.stale else []
-        lines.append(_fd_line(watch.fd, " ".join(words), tree, indent + "    ", (epoll_fd, number), watch.inode))
+        lines.append(_fd_line(watch.fd, " ".join(words), tree, indent + "    ", (epoll_fd, number),
+                              inode=watch.inode))
     if len(watches) > len(shown):
         lines.append(line((f"{indent}    {len(watches) - len(shown)} more (Space)", "dim"), key=("more", epoll_fd),
                           foldable=True))
     return lines
 
 
-def _fd_line(number: int, how: str, tree: Tree, indent: str, place: Hashable, inode: int | None = None) -> TextLine:
+def _fd_line(number: int, how: str, tree: Tree, indent: str, place: Hashable, *,
+             inode: int | None = None) -> TextLine:
     fd = tree.holding.fds.get(number)
     socket = tree.holding.socket_by_inode(inode if inode is not None else fd.inode if fd is not None else None)
     parts: list[Part] = [(f"{indent}fd {number:<4} ", "plain"), (f"{how:<8} ", "dim")]
@@ -172,7 +175,7 @@ def unwatched(tree: Tree) -> list[tuple[Fd, Socket]]:
 
 
 def fold_key(key: Hashable) -> Hashable:
-    """What Space on this line opens or closes."""
+    """Return what Space on this line opens or closes."""
     if isinstance(key, tuple) and key and key[0] == "more":
         return ("set", key[1])
     return key

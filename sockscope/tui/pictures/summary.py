@@ -28,7 +28,7 @@ class Clock(Struct, frozen=True):
 
 
 def tabs(view: str, port: str, process: str, findings: int | None, width: int) -> list[tuple[Part, str]]:
-    """The views as parts with the action of a click; subjects are shortened before views are dropped."""
+    """Return the views as parts with the action of a click; subjects are shortened before views are dropped."""
     marks = f"▲{findings}" if findings else "0" if findings == 0 else ""
     long = [("1", "Sockets", "sockets"), ("2", f"Port {port}", "port"), ("3", f"Process {process}", "process"),
             ("4", f"Findings {marks}".rstrip(), "findings")]
@@ -46,7 +46,7 @@ def tabs(view: str, port: str, process: str, findings: int | None, width: int) -
 
 
 def status(observation: Observation | None, clock: Clock, width: int) -> tuple[Part, ...]:
-    """Counts, age, how long the look took, and what could not be read; the least important goes first."""
+    """Return counts, age, how long the look took, and what could not be read; the least important goes first."""
     if observation is None:
         return ((sanitise(clock.error, 60) if clock.error else "looking…", "warning" if clock.error else "dim"),)
     snapshot = observation.snapshot
@@ -76,7 +76,7 @@ def status(observation: Observation | None, clock: Clock, width: int) -> tuple[P
 
 def _age(observation: Observation, clock: Clock) -> Part:
     if clock.paused_s is not None:
-        return (f"PAUSED {duration(clock.paused_s)}, +{count(clock.came)} −{count(clock.went)}", "warning")
+        return (f"PAUSED {duration(clock.paused_s)}, +{count(clock.came)} -{count(clock.went)}", "warning")
     age_s = max(0.0, clock.now_s - observation.snapshot.monotonic_s)
     if age_s > clock.interval_s + observation.snapshot.took_s + STALE_S:
         return (f"○ {duration(age_s)} old", "warning")

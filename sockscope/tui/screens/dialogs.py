@@ -29,13 +29,13 @@ class ChoiceDialog(ModalScreen[str | None]):
         self._list = TextList(id="choices")
 
     def compose(self) -> ComposeResult:
-        """A box with the list."""
+        """Return a box with the list."""
         with Vertical(id="dialog") as box:
             box.border_title = Content(self._title)
             yield self._list
 
     def on_mount(self) -> None:
-        """The cursor stands on what is in force."""
+        """Return the cursor stands on what is in force."""
         width = max(len(self._title) + 6, *(len(label) + 6 for _, label in self._choices))
         box = self.query_one("#dialog")
         box.styles.width = min(width + 2, self.app.size.width)
@@ -70,7 +70,7 @@ class ConfirmDialog(ModalScreen[str | None]):
         self._list = TextList(id="choices")
 
     def compose(self) -> ComposeResult:
-        """A box with the text."""
+        """Return a box with the text."""
         with Vertical(id="dialog") as box:
             box.border_title = Content(self._title)
             yield self._list

@@ -72,13 +72,13 @@ class FindingsRoom(Room):
         self.story.show([*lines, *quiet_lines(observation, tuple(RULES), width)])
 
     def finding(self) -> Finding | None:
-        """The one under the cursor."""
+        """Return the one under the cursor."""
         observation = self.session.observation
         findings = observation.findings or () if observation is not None else ()
         return next((one for one in findings if finding_key(one) == self.list.cursor_key), None)
 
     def subject_socket(self) -> Socket | None:
-        """The finding's first socket that is still there."""
+        """Return the finding's first socket that is still there."""
         observation, finding = self.session.observation, self.finding()
         if observation is None or finding is None:
             return None
@@ -86,7 +86,7 @@ class FindingsRoom(Room):
         return next((sockets[key] for key in finding.sockets if key in sockets), None)
 
     def wanted(self) -> Wanted:
-        """The finding's sockets."""
+        """Return the finding's sockets."""
         finding = self.finding()
         return Wanted(0, finding.sockets[:32] if finding is not None else (), (), FACETS)
 

@@ -36,8 +36,9 @@ KEYS = (
 )
 SIGNS = (
     ("app peer net", "whose move it is; app? means bytes wait and nothing proves who is due"),
-    ("▲ !", "somebody must act: severe, warning"), ("│ on a bar", "the low-water mark: readable beyond it; on the"
-     " send side beyond it poll() says not writable"), ("blank – ?", "nothing there, not applicable, unknown"),
+    ("▲ !", "somebody must act: severe, warning"),
+    ("│ on a bar", "the mark: readable beyond it; beyond it on the send side poll() says not writable"),
+    ("blank – ?", "nothing there, not applicable, unknown"),
     ("129/128", "connections waiting to be accepted / the backlog"), ("← →", "came to us, called by us"),
 )
 
@@ -55,7 +56,7 @@ class HelpScreen(ModalScreen[None]):
         self._list = TextList(id="choices")
 
     def compose(self) -> ComposeResult:
-        """A box with the text."""
+        """Return a box with the text."""
         with Vertical(id="dialog") as box:
             box.border_title = Content("Help")
             yield self._list
@@ -76,7 +77,7 @@ class HelpScreen(ModalScreen[None]):
 
 
 def help_lines(observation: Observation | None, width: int) -> list[TextLine]:
-    """The text of the help screen."""
+    """Return the text of the help screen."""
     lines = [title("KEYS"), *(line((fit(keys, min(34, width // 2)), "key"), " ", what) for keys, what in KEYS)]
     lines += [line(), title("SIGNS"), *(line((fit(sign, 14), "accent"), " ", what) for sign, what in SIGNS)]
     lines += [line(), title("COLUMNS")]

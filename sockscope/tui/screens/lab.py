@@ -9,12 +9,12 @@ from sockscope.tui.screens.dialogs import ChoiceDialog
 
 
 def scenarios() -> list[tuple[str, str]]:
-    """(module, title) of each; empty where the lab is not installed."""
+    """Return (module, title) of each; empty where the lab is not installed."""
     if util.find_spec("sockscope.lab.catalogue") is None:
         return []
     listed: Any = import_module("sockscope.lab.catalogue").SCENARIOS
     values = listed.values() if isinstance(listed, dict) else listed
-    return [(str(one.name), f"{one.name}: {one.title}") for one in values]
+    return [(str(one.module), f"{one.name}: {one.title}") for one in values]
 
 
 class LabScreen(ChoiceDialog):

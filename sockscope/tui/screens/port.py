@@ -47,14 +47,15 @@ class PortRoom(SocketsRoom):
         yield from super().compose_room()
 
     def show_look(self, observation: Observation) -> None:
-        """The head too."""
+        """Return the head too."""
         result = self.session.result
         if result is not None:
             self._count_accepts(observation)
             service = port_word(self.port, "tcp", observation.names)
             lines = port_lines(
                 self.port, service if service != str(self.port) else "", observation, result.memory,
-                self.session.moves_seen, tuple(self._accepts), self.size.width, self.size.height,
+                seen=self.session.moves_seen, accepts=tuple(self._accepts), width=self.size.width,
+                height=self.size.height,
             )
             self.head.styles.height = len(lines)
             self.head.show(lines)
@@ -82,11 +83,11 @@ class PortRoom(SocketsRoom):
         return "  ".join(f":{port}" for port in sorted(ports, key=lambda port: abs(port - self.port))[:3])
 
     def subject_port(self) -> int | None:
-        """This one."""
+        """Return this one."""
         return self.port
 
     def subject_socket(self) -> Socket | None:
-        """The cursor's, in the pane that has the keys."""
+        """Return the cursor's, in the pane that has the keys."""
         if self.head.has_focus and isinstance(self.head.cursor_key, tuple) and self.session.observation is not None:
             return self.session.observation.snapshot.sockets.get(self.head.cursor_key[1])
         return super().subject_socket()
@@ -100,7 +101,7 @@ class PortRoom(SocketsRoom):
         (self.head if self.head.has_focus else self.table).action_follow()
 
     def on_keyed_lines_followed(self, event: KeyedLines.Followed) -> None:
-        """A listener, or a row."""
+        """Return a listener, or a row."""
         if event.lines is self.head:
             event.stop().prevent_default()  # Textual would call the table's handler as well
             self.scope_app.follow(event.key)

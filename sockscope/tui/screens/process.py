@@ -85,12 +85,13 @@ class ProcessRoom(Room):
         memory = self.session.result.memory if self.session.result is not None else None
         if memory is not None:
             pane = width // 2 if width >= WIDE else width
-            self.tree_list.show(_distinct(tree_lines(make_tree(self.pid, observation, memory, holding, self.opened,
-                                                               pane))))
+            self.tree_list.show(_distinct(tree_lines(make_tree(
+                self.pid, observation, memory, holding, opened=self.opened, width=pane,
+            ))))
         self.fds.show(fd_lines(holding, observation))
 
     def wanted(self) -> Wanted:
-        """The process, and its sockets."""
+        """Return the process, and its sockets."""
         observation = self.session.observation
         if observation is None:
             return Wanted(0, (), (self.pid,), PROCESS_FACETS)
@@ -103,11 +104,11 @@ class ProcessRoom(Room):
         return self.fds if self.fds.has_focus else self.tree_list
 
     def subject_process(self) -> Process | None:
-        """This one."""
+        """Return this one."""
         return self.process
 
     def subject_socket(self) -> Socket | None:
-        """The one on the cursor's line."""
+        """Return the one on the cursor's line."""
         key, observation = self.pane.cursor_key, self.session.observation
         if not isinstance(key, tuple) or key[0] != "socket" or observation is None:
             return None
@@ -155,7 +156,7 @@ class ProcessRoom(Room):
 
 
 def _distinct(lines: list[TextLine]) -> list[TextLine]:
-    """A set that several threads sleep in is drawn under each: the second time its lines need keys of their own."""
+    """Give a set that several threads sleep in, and is drawn under each, keys of its own the second time."""
     seen: set[Hashable] = set()
     made: list[TextLine] = []
     for number, one in enumerate(lines):

@@ -65,7 +65,7 @@ class Room(Screen[None]):
         yield PartsLine(id="keys")
 
     def compose_room(self) -> ComposeResult:
-        """What is between."""
+        """Return what is between."""
         yield from ()
 
     def on_mount(self) -> None:
@@ -101,7 +101,7 @@ class Room(Screen[None]):
     # -- top and keys
 
     def show_top(self) -> None:
-        """Views, counts, age."""
+        """Draw views, counts, age."""
         width = self.size.width
         if not width or not self.is_mounted:
             return
@@ -123,21 +123,21 @@ class Room(Screen[None]):
         return Clock(now_s, session.interval_s, paused_s, session.came, session.went, session.error)
 
     def port_subject(self) -> str:
-        """What view 2 would show."""
+        """Return what view 2 would show."""
         port = self.subject_port()
         return "–" if port is None else str(port)
 
     def process_subject(self) -> str:
-        """What view 3 would show."""
+        """Return what view 3 would show."""
         process = self.subject_process()
         return "–" if process is None else f"{process_name(process)} {process.pid}"
 
     def subject_socket(self) -> Socket | None:
-        """The socket that keys act on: under the cursor, or the one this room is about."""
+        """Return the socket that keys act on: under the cursor, or the one this room is about."""
         return None
 
     def subject_port(self) -> int | None:
-        """The port view 2 shows: the service's of the subject."""
+        """Return the port view 2 shows: the service's of the subject."""
         socket, observation = self.subject_socket(), self.session.observation
         if socket is None or observation is None or not socket.is_inet:
             return None
@@ -147,7 +147,7 @@ class Room(Screen[None]):
         return end.port or None
 
     def subject_process(self) -> Process | None:
-        """The process view 3 shows: the subject's first holder."""
+        """Return the process view 3 shows: the subject's first holder."""
         socket, observation = self.subject_socket(), self.session.observation
         holders = observation.snapshot.holders_of(socket) if socket is not None and observation is not None else ()
         if not holders or observation is None:
@@ -155,7 +155,7 @@ class Room(Screen[None]):
         return observation.snapshot.processes.get(holders[0].pid) or Process(holders[0].pid)
 
     def keys(self) -> tuple[tuple[str, str, str], ...]:
-        """The keys that work here now, most wanted first."""
+        """Return the keys that work here now, most wanted first."""
         return self.KEYS
 
     def show_keys(self) -> None:
@@ -254,6 +254,6 @@ class Room(Screen[None]):
         self.scope_app.open_lab()
 
     def shown_sockets(self) -> list[Socket]:
-        """What `w` writes."""
+        """Return what `w` writes."""
         socket = self.subject_socket()
         return [] if socket is None else [socket]

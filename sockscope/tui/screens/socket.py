@@ -78,11 +78,11 @@ class SocketRoom(Room):
         return f"{self.along.index(self.key) + 1} of {len(self.along)}"
 
     def subject_socket(self) -> Socket | None:
-        """This one."""
+        """Return this one."""
         return self.seen[0] if self.seen is not None else None
 
     def wanted(self) -> Wanted:
-        """This socket, its peer, and the processes that hold them: for the wait chain."""
+        """Return this socket, its peer, and the processes that hold them: for the wait chain."""
         observation, socket = self.session.observation, self.subject_socket()
         if observation is None or socket is None:
             return Wanted(0, (self.key,), (), FACETS)

@@ -77,7 +77,7 @@ class SocketsRoom(Room):
         self.set_class(bool(self.bar.text), "-filtered")
 
     def on_descendant_focus(self) -> None:
-        """The filter line is always shown while one types in it."""
+        """Return the filter line is always shown while one types in it."""
         self.set_class(self.bar.is_editing or bool(self.bar.text), "-filtered")
 
     def show_look(self, observation: Observation) -> None:
@@ -112,7 +112,7 @@ class SocketsRoom(Room):
         return ((_hidden_hint(hidden) if hidden else "", "dim"),)
 
     def nothing_matches(self) -> tuple[Part, ...]:
-        """What to say when no row is left."""
+        """Return what to say when no row is left."""
         return ((" Nothing here matches. Watching.", "warning"), ("   a all   / another filter", "dim"))
 
     def keys(self) -> tuple[tuple[str, str, str], ...]:
@@ -122,11 +122,11 @@ class SocketsRoom(Room):
         return (*self.KEYS[:2], ("Esc", "clear", "back"), *self.KEYS[2:]) if self.bar.text else self.KEYS
 
     def subject_socket(self) -> Socket | None:
-        """The cursor's."""
+        """Return the cursor's."""
         return self.table.cursor_socket
 
     def wanted(self) -> Wanted:
-        """The cursor's socket first, then those on screen."""
+        """Return the cursor's socket first, then those on screen."""
         at = self.table.cursor_socket
         shown = self.table.shown_keys()[:MOST_SHOWN]
         sockets = dict.fromkeys((at.key, *shown) if at is not None else shown)
@@ -150,7 +150,7 @@ class SocketsRoom(Room):
         self.table.focus()
 
     def on_keyed_lines_highlighted(self, event: KeyedLines.Highlighted) -> None:
-        """The cursor moved: another sentence, other subjects."""
+        """Return the cursor moved: another sentence, other subjects."""
         event.stop()
         self.show_sentence()
         self.show_top()

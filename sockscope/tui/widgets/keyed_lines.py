@@ -7,7 +7,7 @@ is first moved, the view sticks to the top. Textual's own tables measure every r
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -67,11 +67,11 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
     # -- what subclasses say
 
     def parts_of(self, index: int, width: int) -> tuple[Part, ...]:
-        """The parts of one line, `width` cells in all."""
+        """Return the parts of one line, `width` cells in all."""
         raise NotImplementedError
 
     def header_parts(self, y: int, width: int) -> tuple[Part, ...]:
-        """The parts of a fixed line on top."""
+        """Return the parts of a fixed line on top."""
         raise NotImplementedError
 
     # -- lines and cursor
@@ -98,14 +98,13 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
         self.post_message(self.Highlighted(self, self.cursor_key))
 
-    def _survivor(self, before: Sequence[Hashable | None], at: int) -> Hashable | None:
-        """The cursor's key, or the nearest line of before that is still there."""
+    def _survivor(self, before: Sequence[Any], at: int) -> Any:
+        """Return the cursor's key, or the nearest line of before that is still there."""
         for number in (*range(at, len(before)), *range(at - 1, -1, -1)):
             key = before[number]
             if key is not None and key in self._index:
                 return key
-        first: Hashable | None = self._first_key()
-        return first
+        return self._first_key()
 
     def _first_key(self) -> Hashable | None:
         """Where the cursor stands at first."""
@@ -211,7 +210,7 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
         self._styles_of.clear()
 
     def style_of(self, role: str) -> Style:
-        """The role's style in the present theme, without background."""
+        """Return the role's style in the present theme, without background."""
         style = self._styles_of.get(role)
         if style is None:
             name = f"lines--{role}" if role in ROLES or role.startswith("cursor") else "lines--plain"

@@ -28,7 +28,7 @@ class PartsLine(KeyedLines, can_focus=False, inherit_bindings=False):
         self.refresh()
 
     def parts_of(self, index: int, width: int) -> tuple[Part, ...]:
-        """A line, cut or filled to the width."""
+        """Return a line, cut or filled to the width."""
         return cut(self.lines[index], width)
 
     async def on_click(self, event: events.Click) -> None:

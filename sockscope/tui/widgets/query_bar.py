@@ -106,7 +106,7 @@ class QueryBar(Horizontal):
         self._counts = ""
 
     def compose(self) -> ComposeResult:
-        """A slash, the input, the counts."""
+        """Return a slash, the input, the counts."""
         slash = PartsLine(id="query-slash")
         slash.show(((" / ", "accent"),))
         yield slash

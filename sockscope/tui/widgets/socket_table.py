@@ -47,7 +47,7 @@ class SocketTable(KeyedLines):
         self.place([line.key for line in table.lines])
 
     def _first_key(self) -> Hashable | None:
-        """The first socket; headings only where there is nothing else."""
+        """Return the first socket; headings only where there is nothing else."""
         lines = self.table.lines
         return next((line.key for line in lines if isinstance(line, SocketLine)), super()._first_key())
 
@@ -64,17 +64,17 @@ class SocketTable(KeyedLines):
         return line.socket if isinstance(line, SocketLine) else None
 
     def shown_keys(self) -> tuple[SocketKey, ...]:
-        """The sockets on screen now, for reading their details."""
+        """Return the sockets on screen now, for reading their details."""
         top = round(self.scroll_y)
         shown = self.table.lines[top : top + max(0, self.size.height - self.HEADER)]
         return tuple(line.socket.key for line in shown if isinstance(line, SocketLine) and line.mark != "gone")
 
     def placed(self) -> tuple[Placed, ...]:
-        """The columns at this width."""
+        """Return the columns at this width."""
         return layout(self.size.width, self.columns)
 
     def header_parts(self, y: int, width: int) -> tuple[Part, ...]:  # noqa: ARG002  # one header line
-        """The headings, the sorted one marked."""
+        """Return the headings, the sorted one marked."""
         parts: list[Part] = []
         x = 0
         for placed in self.placed():

@@ -21,7 +21,7 @@ class TextList(KeyedLines):
         self.place([line.key for line in lines])
 
     def parts_of(self, index: int, width: int) -> tuple[Part, ...]:
-        """The line's parts, with the cursor's pointer where it can hold the cursor."""
+        """Return the line's parts, with the cursor's pointer where it can hold the cursor."""
         line = self.lines[index]
         pointer = "▸" if line.key is not None and line.key == self.cursor_key and self.has_focus else " "
         return cut(((pointer, "accent"), *line.parts), width)

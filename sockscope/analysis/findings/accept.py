@@ -63,13 +63,14 @@ def _advice(scene: Scene, at_limit: list[int], pids: tuple[int, ...]) -> tuple[s
     )
 
 
-def _is_being_judged(scene: Scene, socket: Socket, track: Track) -> bool:
+def is_being_judged(scene: Scene, socket: Socket, track: Track) -> bool:
     """Whether the queue stands and will be accept-stalled within seconds, or prove that it moves: one fault, one name.
 
-    So an overflow is told at once where connections are accepted, and some seconds later where none is.
+    So an overflow, or a process without free fds, is told at once where connections are accepted, and some seconds
+    later where none is.
     """
     move = scene.moves.get(socket.key)
-    if not is_full(socket) or track.receive_since_s is None or (move is not None and move.row.condition == "stalled"):
+    if track.receive_since_s is None or (move is not None and move.row.condition == "stalled"):
         return False
     seen = scene.memory.accepts.get((socket.netns, socket.local.port or 0))
     moves = seen is not None and scene.memory.sample - seen.sample < ACCEPT_SAMPLES
@@ -84,7 +85,7 @@ def find_overflow(scene: Scene) -> Iterator[Finding]:
     for socket, track in scene.tracked("tcp"):
         if not socket.is_listener or not track.drops:
             continue
-        if _is_being_judged(scene, socket, track):
+        if is_full(socket) and is_being_judged(scene, socket, track):
             continue
         counted = scene.rises(socket.netns, "TcpExt.ListenOverflows")
         known = scene.counter(socket.netns, "TcpExt.ListenOverflows") is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sockscope.analysis.findings.accept import is_being_judged
 from sockscope.analysis.findings.scene import Scene, about_process, evidence
 from sockscope.analysis.sight import seconds_text
 from sockscope.model.finding import Finding
@@ -14,8 +15,12 @@ LEAK_S, LEAK_FDS = 600.0, 20
 
 def find_limit(scene: Scene) -> Iterator[Finding]:
     """Report processes that use 90 % of their soft limit with less than 100 left, and the system's file-nr likewise."""
+    judged = {
+        pid for socket, track in scene.tracked("tcp") if socket.is_listener and is_being_judged(scene, socket, track)
+        for pid in scene.pids(socket)
+    }
     for pid in scene.snapshot.processes:
-        process = scene.process(pid)
+        process = scene.process(pid) if pid not in judged else None
         if process is None or process.fd_count is None or not process.fd_limit:
             continue
         now = scene.snapshot.processes[pid].fd_count

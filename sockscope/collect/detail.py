@@ -11,8 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from msgspec import structs
+
 from sockscope.collect.epoll_places import EpollPlaces
 from sockscope.collect.expendable import Expendable, NotAnsweredError
+from sockscope.collect.facts import read_process
 from sockscope.collect.process_fds import read_fds
 from sockscope.collect.process_look import EpollSet, LargeSets, Looker, ProcessLook
 from sockscope.collect.rings import ring_waiters
@@ -20,11 +23,11 @@ from sockscope.collect.socket_facets import read_marks, read_nonblocking, read_r
 from sockscope.collect.waiters import Waiting
 from sockscope.kernel import kcmp
 from sockscope.kernel.epoll import WatchRecord
+from sockscope.kernel.proc_stat import read_stat
 from sockscope.kernel.syscalls import EPOLLS, ON_FD
-from sockscope.kernel.threads import read_stat
 from sockscope.model.detail import Marks, ProcessDetail, Read, SocketDetail, TcpInfo, Waiter, Wanted, Watch
 from sockscope.model.gap import Gap
-from sockscope.model.process import Thread
+from sockscope.model.process import Process, Thread
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
 
@@ -116,15 +119,26 @@ class LiveDetailReader:
             return None
         process = fds = None
         if "process" in facets:
-            # psutil comes with the facts: only where a process is drilled into
-            from sockscope.collect.facts import read_process  # noqa: PLC0415
-
-            process = Read(read_process(pid), now_s)
+            process = self._read_facts(pid, now_s)
         if "fds" in facets:
             found, gaps = read_fds(pid)
             fds = Read(found if found or not gaps else None, now_s, gaps[0] if gaps else None)
         threads, watches = joined.process_facets(pid, facets)
         return ProcessDetail(key=(pid, stat.start_ticks), process=process, fds=fds, threads=threads, watches=watches)
+
+
+    def _read_facts(self, pid: int, now_s: float) -> Read[Process]:
+        """Read /proc's facts; the command line lies in the target's memory, so the helper reads that."""
+        process = read_process(pid, with_command=False)
+        if process is None:
+            return Read(None, now_s, Gap("process", "vanished"))
+        try:
+            command = self._helper.ask("memory", ("memory", pid), "read", f"/proc/{pid}/cmdline")
+        except NotAnsweredError as error:
+            return Read(process, now_s, error.gap)
+        except OSError:
+            return Read(process, now_s)
+        return Read(structs.replace(process, command=command), now_s)
 
 
 class Joined:

@@ -22,6 +22,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sockscope.kernel import kcmp, pidfd, poll_sets, tcp_row
+from sockscope.kernel.namespaces import open_socket_in
+from sockscope.kernel.netlink import open_socket
 
 PR_SET_PDEATHSIG = 1
 LENGTH = struct.Struct("=I")
@@ -118,10 +120,10 @@ def _with_diag(netns_path: str | None, use: Callable[[socket.socket], Any]) -> A
     After any error a kept socket is replaced: a late answer must not meet the next question.
     """
     if netns_path is not None:
-        with tcp_row.open_diag(netns_path) as diag:
+        with open_socket_in(netns_path) as diag:
             return use(diag)
     if "" not in _diags:
-        _diags[""] = tcp_row.open_diag()
+        _diags[""] = open_socket()
     try:
         return use(_diags[""])
     except OSError:

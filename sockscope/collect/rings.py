@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from sockscope.collect.process_look import ProcessLook, Table
 from sockscope.kernel.io_uring import ACCEPT, ENTER_REGISTERED_RING, NAMES, RingRecord, parse_ring
-from sockscope.kernel.threads import ThreadRecord, read_bytes
+from sockscope.kernel.proc_stat import read_file
+from sockscope.kernel.threads import ThreadRecord
 from sockscope.model.detail import Waiter
 from sockscope.model.gap import Gap
 from sockscope.model.snapshot import Snapshot
@@ -23,7 +24,7 @@ def ring_waiters(looks: Iterable[ProcessLook], snapshot: Snapshot) -> dict[int, 
     for look in looks:
         for table, fd in look.rings:
             try:
-                ring = parse_ring(read_bytes(f"/proc/{table.pid}/task/{table.tid}/fdinfo/{fd}", LARGEST))
+                ring = parse_ring(read_file(f"/proc/{table.pid}/task/{table.tid}/fdinfo/{fd}", LARGEST))
             except OSError:
                 continue  # gone, or not ours to see: the fds themselves have left that gap
             for inode, waiter in _lay(look, table, fd, ring, snapshot):

@@ -12,9 +12,9 @@ from msgspec import structs
 from sockscope.collect.expendable import Expendable, NotAnsweredError
 from sockscope.collect.row_id import netns_path, row_id
 from sockscope.kernel.pidfd import IdentityError, RawMarks
+from sockscope.kernel.proc_stat import read_file
 from sockscope.kernel.tcp_info import parse_tcp_info
 from sockscope.kernel.tcp_row import Row
-from sockscope.kernel.threads import read_bytes
 from sockscope.model.detail import Marks, Read, TcpInfo
 from sockscope.model.gap import Gap
 from sockscope.model.snapshot import Snapshot
@@ -107,7 +107,7 @@ def read_nonblocking(socket: Socket, snapshot: Snapshot, now_s: float) -> Read[d
     gap = None
     for holder in snapshot.holders_of(socket):
         try:
-            match = _FDINFO.search(read_bytes(f"/proc/{holder.pid}/fdinfo/{holder.fd}"))
+            match = _FDINFO.search(read_file(f"/proc/{holder.pid}/fdinfo/{holder.fd}"))
         except OSError as error:
             gap = _refusal("fdinfo", error)
             continue

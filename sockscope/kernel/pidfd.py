@@ -14,7 +14,7 @@ import struct
 from typing import NamedTuple
 
 from sockscope.kernel.calls import syscall
-from sockscope.kernel.threads import read_stat
+from sockscope.kernel.proc_stat import read_stat
 
 SOL_SOCKET = 1
 SO_KEEPALIVE = 9

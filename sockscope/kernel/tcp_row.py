@@ -12,21 +12,17 @@ import socket
 import struct
 from typing import NamedTuple
 
-NETLINK_SOCK_DIAG = 4
-SOCK_DIAG_BY_FAMILY = 20
+from sockscope.kernel.netlink import HEADER, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR
+from sockscope.kernel.sock_diag import SOCK_DIAG_BY_FAMILY
+
 SOCK_DESTROY = 21
-NLMSG_ERROR = 2
-NLMSG_DONE = 3
-NLM_F_REQUEST = 1
 NLM_F_ACK = 4
-NLM_F_DUMP = 0x300
 INET_DIAG_INFO = 2
 INET_DIAG_CONG = 4
 LISTEN = 10
 ANY_STATE = 0xFFF
 RECEIVE_SIZE = 65_536
 
-_HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBxI")
 _MESSAGE = struct.Struct("=BBBB48sIIIII")
 _COOKIE_OFFSET = 40  # in the 48 bytes of inet_diag_sockid
@@ -68,24 +64,6 @@ class Row(NamedTuple):
     send_queued: int = 0
 
 
-def open_diag(netns_path: str | None = None) -> socket.socket:
-    """Open a NETLINK_SOCK_DIAG socket, in the namespace a /proc/PID/ns/net names (needs CAP_SYS_ADMIN there).
-
-    The calling thread enters that namespace for a moment, so only a process with one thread may give a path.
-    """
-    if netns_path is None:
-        return _diag_socket()
-    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _enter(netns_path)
-        try:
-            return _diag_socket()
-        finally:
-            _set_namespace(own)
-    finally:
-        os.close(own)
-
-
 def read_row(diag: socket.socket, row: RowId, *, with_info: bool = True) -> Row:
     """Read the row with exactly this id and cookie. Raises OSError: ENOENT when there is none (any more).
 
@@ -113,7 +91,7 @@ def destroy(diag: socket.socket, row: RowId) -> None:
 
 def _talk(diag: socket.socket, kind: int, flags: int, payload: bytes) -> list[bytes]:
     """Payloads of the answer: all of a dump, one row, or none for an acknowledgement. Raises OSError."""
-    header = _HEADER.pack(_HEADER.size + len(payload), kind, NLM_F_REQUEST | flags, 1, 0)
+    header = HEADER.pack(HEADER.size + len(payload), kind, NLM_F_REQUEST | flags, 1, 0)
     diag.send(header + payload)
     answers: list[bytes] = []
     while True:
@@ -135,11 +113,11 @@ def _messages(data: bytes) -> list[tuple[int, bytes]]:
     """(type, payload) of each message; a broken length ends the list."""
     found = []
     place = 0
-    while place + _HEADER.size <= len(data):
-        length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data, place)
-        if length < _HEADER.size or place + length > len(data):
+    while place + HEADER.size <= len(data):
+        length, kind, _flags, _sequence, _port = HEADER.unpack_from(data, place)
+        if length < HEADER.size or place + length > len(data):
             break
-        found.append((kind, data[place + _HEADER.size : place + length]))
+        found.append((kind, data[place + HEADER.size : place + length]))
         place += (length + 3) & ~3
     return found
 
@@ -169,31 +147,3 @@ def _attributes(data: bytes) -> dict[int, bytes]:
         found[kind] = data[place + 4 : place + length]
         place += (length + 3) & ~3
     return found
-
-
-def _diag_socket() -> socket.socket:
-    diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
-    try:
-        diag.bind((0, 0))
-    except OSError:
-        diag.close()
-        raise
-    return diag
-
-
-def _enter(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _set_namespace(fd)
-    finally:
-        os.close(fd)
-
-
-def _set_namespace(fd: int) -> None:
-    """os.setns is of Python 3.12."""
-    import ctypes  # noqa: PLC0415 - only rows of other namespaces need it
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(fd, 0x40000000) != 0:  # CLONE_NEWNET
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))

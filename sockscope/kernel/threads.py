@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from sockscope.kernel.malformed import MalformedError
+from sockscope.kernel.proc_stat import StatRecord, parse_stat, read_file
 from sockscope.kernel.syscalls import names
 
-READ_SIZE = 4096  # every file here is shorter
 ASLEEP = ("S", "D")
 
 # Waiting places that belong to one call only (names of 6.18; older kernels differ, so they are second-rate evidence).
@@ -52,32 +53,6 @@ class ThreadRecord(NamedTuple):
     run_ns: int | None = None
 
 
-class Stat(NamedTuple):
-    """The fields of /proc/PID/stat that matter here; `start_ticks` is since boot, in clock ticks."""
-
-    name: bytes
-    state: str
-    start_ticks: int
-
-
-def read_bytes(path: str, limit: int = READ_SIZE) -> bytes:
-    """One read(2) of a small proc file. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(fd, limit)
-    finally:
-        os.close(fd)
-
-
-def parse_stat(text: bytes) -> Stat | None:
-    """Decode a line of /proc/PID/stat; comm may hold spaces and brackets, so the last bracket ends it."""
-    left, right = text.find(b"("), text.rfind(b")")
-    fields = text[right + 1 :].split()
-    if left < 0 or right < left or len(fields) < 20 or not fields[19].isdigit():
-        return None
-    return Stat(text[left + 1 : right], fields[0].decode("latin-1"), int(fields[19]))
-
-
 def parse_syscall(text: bytes) -> Call | None:
     """Decode `running`, `-1 sp pc`, or `nr arg0..arg5 sp pc` (lib/syscall.c). None for anything else."""
     words = text.split()
@@ -113,14 +88,6 @@ def list_threads(pid: int) -> list[int]:
         return []
 
 
-def read_stat(pid: int) -> Stat | None:
-    """Read a process' stat: its name, state and start time. None when it is gone."""
-    try:
-        return parse_stat(read_bytes(f"/proc/{pid}/stat"))
-    except OSError:
-        return None
-
-
 def read_thread(pid: int, tid: int, *, counters: bool = False) -> ThreadRecord | None:
     """Read what the thread does now. `counters` adds context switches and schedstat. None when it is gone.
 
@@ -129,9 +96,9 @@ def read_thread(pid: int, tid: int, *, counters: bool = False) -> ThreadRecord |
     """
     base = f"/proc/{pid}/task/{tid}"
     line, refused = _try_read(f"{base}/syscall")
-    stat_text, _ = _try_read(f"{base}/stat")
-    stat = parse_stat(stat_text) if stat_text else None
-    if stat is None:
+    try:
+        stat = parse_stat(read_file(f"{base}/stat"))
+    except (OSError, MalformedError):
         return None
     wchan = _read_wchan(base) if stat.state in ASLEEP else None
     call, source, arguments = judge(stat, parse_syscall(line) if line else None, wchan)
@@ -151,7 +118,10 @@ def iter_threads(pid: int, *, counters: bool = False) -> Iterator[ThreadRecord]:
             yield record
 
 
-def judge(stat: Stat, line: Call | None, wchan: str | None) -> tuple[str | None, str | None, tuple[int, ...] | None]:
+Judged = tuple[str | None, str | None, tuple[int, ...] | None]
+
+
+def judge(stat: StatRecord, line: Call | None, wchan: str | None) -> Judged:
     """(call, source, arguments) by kernel-facts 3.2: a line is believed only in S or D, and not of io_uring's own."""
     if stat.state == "R":
         return "running", None, None
@@ -187,7 +157,7 @@ def _read_wchan(base: str) -> str | None:
 def _try_read(path: str) -> tuple[bytes | None, bool]:
     """(content, refused)."""
     try:
-        return read_bytes(path), False
+        return read_file(path), False
     except PermissionError:
         return None, True
     except OSError:

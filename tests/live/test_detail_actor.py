@@ -16,7 +16,7 @@ from msgspec import structs
 
 from sockscope.collect.actor import LiveActor
 from sockscope.collect.detail import LiveDetailReader
-from sockscope.kernel.threads import read_stat
+from sockscope.kernel.proc_stat import read_stat
 from sockscope.model.detail import SocketDetail, Wanted
 from sockscope.model.process import Process
 from sockscope.model.source import ActionError

@@ -101,7 +101,7 @@ def test_signals_and_closing_are_refused_with_a_reason() -> None:
 import json, sys
 from live.targets import look, by_inode
 from sockscope.collect.actor import LiveActor
-from sockscope.kernel.threads import read_stat
+from sockscope.kernel.proc_stat import read_stat
 from sockscope.model.process import Process
 from sockscope.model.source import ActionError
 said = []

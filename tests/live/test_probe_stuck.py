@@ -14,7 +14,7 @@ from live.targets import Target, by_inode, look, target, value_of, wait_for
 
 from sockscope.collect.actor import LiveActor
 from sockscope.collect.detail import LiveDetailReader
-from sockscope.kernel.threads import read_stat
+from sockscope.kernel.proc_stat import read_stat
 from sockscope.model.detail import SocketDetail, Wanted
 from sockscope.model.source import ActionError
 

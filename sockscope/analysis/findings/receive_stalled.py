@@ -213,6 +213,8 @@ def _below_mark(scene: Scene, sight: Sight) -> Finding | None:
     if mark is None or mark <= 1 or socket.protocol != "tcp" or not waiters or tcp is None or track is None:
         return None
     queued, quiet_s = payload(socket), tcp.info.last_data_recv_ms / 1000
+    if tcp.info.receive_queued == queued:  # nothing came since that reading, which may be ten seconds old
+        quiet_s += sight.now_s - tcp.at_s
     if tcp.info.receive_queued == socket.receive_queued:
         quiet_s += sight.now_s - tcp.at_s  # the reader sleeps: an arrival since the reading would show in rq
     waited_s = sight.now_s - track.receive_since_s if track.receive_since_s is not None else 0.0

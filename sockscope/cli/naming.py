@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from sockscope.collect.names import host_name, look_up_users, service_name
+from sockscope.collect.names import NameLookup, host_name, look_up_users, service_name
 from sockscope.model.names import Names
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Endpoint, Socket
@@ -28,6 +28,28 @@ def names_of(snapshot: Snapshot, *, with_hosts: bool) -> Names:
     ports = {(socket.protocol, end.port) for socket, end in _ends(snapshot) if end.port}
     services = {port: name for port in ports if (name := service_name(port)) is not None}
     return Names(users, _hosts(sorted(hosts)[:_MOST_HOSTS]), services)
+
+
+class RunningNames:
+    """Names for a run of many looks: nothing waits for an answer, later looks have it. `close` it."""
+
+    def __init__(self, *, with_hosts: bool) -> None:
+        self._with_hosts = with_hosts
+        self._lookup = NameLookup()
+
+    def of(self, snapshot: Snapshot) -> Names:
+        """Ask for what is new in this snapshot, and return what is known by now."""
+        self._lookup.want(users={socket.uid for socket in snapshot.sockets.values() if socket.uid is not None})
+        if self._with_hosts:
+            self._lookup.want(
+                hosts={end.address for _, end in _ends(snapshot)} - _WILDCARDS,
+                services={(socket.protocol, end.port) for socket, end in _ends(snapshot) if end.port},
+            )
+        return self._lookup.names()
+
+    def close(self) -> None:
+        """Let its threads end."""
+        self._lookup.close()
 
 
 def _ends(snapshot: Snapshot) -> Iterator[tuple[Socket, Endpoint]]:

@@ -16,7 +16,7 @@ from sockscope.cli.choices import Choices
 from sockscope.cli.errors import FOUND, NOTHING, say
 from sockscope.cli.naming import names_of
 from sockscope.cli.output import binary_output, speaks_unicode, terminal_width, text_output, wants_colour, writing
-from sockscope.cli.selection import Selection
+from sockscope.cli.selection import Selection, whole_scope
 from sockscope.collect.sources import open_source
 from sockscope.feed.conclude import conclude
 from sockscope.model.observation import Observation
@@ -30,16 +30,16 @@ def run_oneshot(options: argparse.Namespace, choices: Choices, selection: Select
     text_output()  # closed: say so before the work
     source = open_source(choices.source, probe=not options.no_probe)
     try:
+        if choices.mode == "ndjson" and choices.interval_s is not None:
+            from sockscope.cli.following import follow  # noqa: PLC0415  # rules and details that one look needs not
+
+            follow(source, whole_scope(selection.scope, pids=True), options, choices, selection)
         if choices.mode in ("why", "findings") or choices.findings:
-            from sockscope.cli.watching import run_watch  # noqa: PLC0415  # rules and details that one look needs not
+            from sockscope.cli.watching import run_watch  # noqa: PLC0415  # likewise
 
             return run_watch(source, options, choices, selection)
-        if choices.mode == "ndjson" and choices.interval_s is not None:
-            from sockscope.cli.following import follow  # noqa: PLC0415  # likewise
-
-            return follow(source, options, choices, selection)
         gc.disable()  # one look and out: nothing made here is garbage before the end
-        observation, _ = look(source, options, selection)
+        observation = look(source, options, selection)
         sockets = arranged(observation, choices, selection)
         write(observation, sockets, options, choices)
         return verdict(observation.snapshot, sockets, selection)
@@ -47,23 +47,25 @@ def run_oneshot(options: argparse.Namespace, choices: Choices, selection: Select
         source.close()
 
 
-def look(
-    source: Source, options: argparse.Namespace, selection: Selection, memory: Memory = EMPTY
-) -> tuple[Observation, Memory]:
-    """Look once and conclude; with --deep also what a drill-down would show of the sockets asked for."""
+def look(source: Source, options: argparse.Namespace, selection: Selection) -> Observation:
+    """Look once and conclude what one look can tell."""
     snapshot = source.snapshot(selection.scope)
-    remembered = remember(memory, snapshot)
-    names = names_of(snapshot, with_hosts=options.names)
-    observation = conclude(remembered, snapshot, names)
-    if options.deep:
-        from sockscope.analysis.io_model import servers  # noqa: PLC0415  # only --deep reads what it needs
-        from sockscope.collect.deep import read_deep  # noqa: PLC0415  # likewise
+    memory = remember(EMPTY, snapshot)
+    observation = conclude(memory, snapshot, names_of(snapshot, with_hosts=options.names))
+    return deepened(observation, memory, options, selection) if options.deep else observation
 
-        details, gaps = read_deep(snapshot, select(observation, selection.query), not options.no_probe)
-        remembered = remember(memory, snapshot, details.values())
-        observation = conclude(remembered, snapshot, names, gaps)
-        observation = structs.replace(observation, servers=servers(observation))
-    return observation, remembered
+
+def deepened(
+    observation: Observation, memory: Memory, options: argparse.Namespace, selection: Selection
+) -> Observation:
+    """Add what a drill-down would show of the sockets asked for, and how each listener is served."""
+    from sockscope.analysis.io_model import servers  # noqa: PLC0415  # only --deep reads what it needs
+    from sockscope.collect.deep import read_deep  # noqa: PLC0415  # likewise
+
+    snapshot = observation.snapshot
+    details, gaps = read_deep(snapshot, select(observation, selection.query), not options.no_probe)
+    observation = conclude(remember(memory, snapshot, details.values()), snapshot, observation.names, gaps)
+    return structs.replace(observation, servers=servers(observation))
 
 
 def arranged(observation: Observation, choices: Choices, selection: Selection) -> list[Socket]:

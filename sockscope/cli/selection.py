@@ -142,6 +142,11 @@ def _about(options: argparse.Namespace, typed: str) -> str:
     return ", ".join([*parts, typed] if typed else parts)
 
 
+def whole_scope(scope: Scope, *, pids: bool = False) -> Scope:
+    """Return the scope in which rules can see both ends and all holders; `pids` keeps --pid's, for its list of fds."""
+    return Scope(ALL_PROTOCOLS, pids=scope.pids if pids else None, commands=True, timers=scope.timers)
+
+
 def parse_time(text: str, option: str, least_s: float) -> float:
     """Return seconds for 1s, 500ms, 2. Raises UsageError."""
     try:

@@ -8,35 +8,40 @@ import time
 from msgspec import structs
 
 from sockscope.analysis.findings.rules import find
-from sockscope.analysis.memory import EMPTY, Memory, remember
 from sockscope.analysis.query import select
-from sockscope.analysis.suspects import suspects
 from sockscope.cli.choices import Choices
 from sockscope.cli.errors import FOUND, NOTHING, SEVERE, say
 from sockscope.cli.naming import names_of
-from sockscope.cli.oneshot import arranged, pause, verdict, write
+from sockscope.cli.oneshot import arranged, deepened, pause, verdict, write
 from sockscope.cli.output import speaks_unicode, text_output, writing
-from sockscope.cli.selection import ALL_PROTOCOLS, Selection
+from sockscope.cli.selection import Selection, whole_scope
+from sockscope.cli.watch import Watch
 from sockscope.feed.conclude import conclude
-from sockscope.model.detail import ProcessDetail, SocketDetail
 from sockscope.model.finding import Finding
 from sockscope.model.observation import Observation
-from sockscope.model.snapshot import Scope, Snapshot
+from sockscope.model.snapshot import Snapshot
 from sockscope.model.source import Source
 from sockscope.present.reports import finding_lines, why_lines
 from sockscope.present.text import to_ascii
 
 _INTERVAL_S = 1.0  # what the rules of findings.md are written for
-_MOST_DETAILS = 256
+_FIRST_PAUSE_S = 0.1
+_SLACK_S = 0.1
 
 
 def run_watch(source: Source, options: argparse.Namespace, choices: Choices, selection: Selection) -> int:
     """Watch, then print findings, or a sentence for each socket somebody must act on."""
     # Rules need both ends and all holders: narrowing is done after the watch.
-    scope = Scope(ALL_PROTOCOLS, commands=True, timers=True) if choices.findings else selection.scope
-    memory, snapshot = _watch(source, scope, choices.interval_s or _INTERVAL_S, choices.watch_s)
-    observation = conclude(memory, snapshot, names_of(snapshot, with_hosts=options.names))
-    observation = structs.replace(observation, findings=find(memory, observation))
+    scope = whole_scope(selection.scope)
+    watch = Watch(source, scope)
+    try:
+        snapshot = _watched(watch, choices.interval_s or _INTERVAL_S, choices.watch_s)
+    finally:
+        watch.close()
+    observation = conclude(watch.memory, snapshot, names_of(snapshot, with_hosts=options.names))
+    if options.deep:
+        observation = deepened(observation, watch.memory, options, selection)
+    observation = structs.replace(observation, findings=find(watch.memory, observation))
     sockets = select(observation, selection.query)
     if choices.mode in ("json", "ndjson"):
         found = _about(observation, selection)
@@ -51,24 +56,25 @@ def run_watch(source: Source, options: argparse.Namespace, choices: Choices, sel
     return _code(found)
 
 
-def _watch(source: Source, scope: Scope, interval_s: float, watch_s: float) -> tuple[Memory, Snapshot]:
-    """Return what was remembered over `watch_s` seconds, and the last look. Details of suspects are read meanwhile."""
-    memory: Memory = EMPTY
-    details: list[SocketDetail | ProcessDetail] = []
-    end_s = time.monotonic() + watch_s
-    reader = source.open_detail()
-    try:
-        while True:
-            snapshot = source.snapshot(scope)
-            memory = remember(memory, snapshot, details)
-            left_s = end_s - time.monotonic()
-            if left_s <= 0:
-                return memory, snapshot
-            started_s = time.monotonic()
-            details = list(reader.read(suspects(memory, snapshot, _MOST_DETAILS), snapshot, lambda: False))
-            pause(min(left_s, interval_s - (time.monotonic() - started_s)))
-    finally:
-        reader.close()
+def _watched(watch: Watch, interval_s: float, watch_s: float) -> Snapshot:
+    """Watch for `watch_s` seconds and return the last look.
+
+    A suspect is known at the second look: that follows the first at once, and time counts from its details on, since
+    a stall of 5 s must be proved within a watch of 5 s.
+    """
+    snapshot = watch.look()
+    if watch_s <= 0:
+        return snapshot
+    pause(_FIRST_PAUSE_S)
+    snapshot = watch.look()
+    watch.read_suspects(snapshot)
+    end_s = time.monotonic() + watch_s + _SLACK_S
+    while (left_s := end_s - time.monotonic()) > 0:
+        pause(min(left_s, interval_s))
+        snapshot = watch.look()
+        if time.monotonic() < end_s:
+            watch.read_suspects(snapshot)
+    return snapshot
 
 
 def _about(observation: Observation, selection: Selection) -> tuple[Finding, ...]:

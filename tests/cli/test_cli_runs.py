@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -202,3 +204,91 @@ def test_an_ascii_locale_gets_ascii() -> None:
         done = subprocess.run([*COMMAND, "--port", str(port)], capture_output=True, check=False, env=environment)
         assert done.returncode == 0
         assert done.stdout.isascii()
+
+
+def test_why_names_who_must_act() -> None:
+    """Bytes that nobody reads, proved within the watch."""
+    with listener() as (server, port), socket.create_connection(("127.0.0.1", port)) as client:
+        accepted, _ = server.accept()
+        with accepted:
+            client.sendall(b"x" * 5000)
+            done = run("--why", "--for", "6s", "--port", str(port))
+            assert done.returncode == 0, done.stderr
+            line = next(line for line in done.stdout.splitlines() if f"127.0.0.1:{port} ←" in line)
+            assert f" {os.getpid()} ESTAB" in line and "5,000 B unread" in line
+    done = run("--why", "--for", "0", "--port", str(free_port()))
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_findings_of_nothing_wrong() -> None:
+    with listener() as (_, port):
+        done = run("--findings", "--for", "0", "--port", str(port))
+        assert done.returncode == 0
+        assert done.stdout.startswith("nothing is wrong: ")
+        document = json.loads(run("--findings", "--for", "0", "--json", "--port", str(port)).stdout)
+        assert document["findings"] == []
+
+
+def test_deep_tells_who_waits_and_how() -> None:
+    import selectors
+
+    with listener() as (server, port), selectors.EpollSelector() as selector:
+        selector.register(server, selectors.EVENT_READ)
+        document = json.loads(run("--json", "--deep", "--port", str(port)).stdout)
+        row = document["sockets"][0]
+        assert [(watch["pid"], watch["trigger"]) for watch in row["watches"]] == [(os.getpid(), "level")]
+        assert row["waiters"] == []
+        assert document["servers"][0]["local"]["port"] == port
+
+
+def test_doctor_and_lab() -> None:
+    done = run("doctor")
+    assert done.returncode == 0 and "Socket tables" in done.stdout
+    assert run("doctor", "x").returncode == 2
+    assert "epoll-edge-missed" in run("lab").stdout
+    assert run("lab", "edge-missed").returncode == 2
+
+
+HOSTILE = [b"\x1b]0;x\x07\x1b[31m", b"evil[/x]", b"a\nb\r", "\u202etxt.exe".encode(), b"\xff\xfe\x9b2J", "日本".encode()]
+
+
+@pytest.mark.parametrize("words", [[], ["--csv"], ["--json"], ["--ndjson"], ["--columns", "process,command,local"]])
+def test_hostile_names_come_out_harmless(words: list[str]) -> None:
+    sockets = []
+    try:
+        for name in HOSTILE:
+            named = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            sockets.append(named)
+            named.bind(b"\0" + name)
+            named.listen()
+        done = subprocess.run([*COMMAND, "-x", "--pid", str(os.getpid()), *words], capture_output=True, check=False,
+                              env=ENVIRONMENT, stdin=subprocess.DEVNULL)
+    finally:
+        for named in sockets:
+            named.close()
+    assert done.returncode == 0
+    text = done.stdout.decode()
+    assert all(character.isprintable() for character in text if character != "\n")
+    if words == ["--json"]:
+        ends = [row["local"] for row in json.loads(text)["sockets"]]
+        raw = {base64.b64decode(end["path_base64"]) if "path_base64" in end else end["path"].encode()
+               for end in ends if end["abstract"]}
+        assert raw >= set(HOSTILE)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="becomes nobody, as root")
+def test_nobody_sees_rows_and_is_told_what_is_missing() -> None:
+    def as_nobody(*words: str) -> subprocess.CompletedProcess[str]:
+        nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+        return subprocess.run([*nobody, *COMMAND, *words], capture_output=True, text=True, check=False,
+                              env=ENVIRONMENT, stdin=subprocess.DEVNULL)
+
+    if as_nobody("--version").returncode != 0:
+        pytest.skip("nobody may not read this Python")
+    with listener() as (_, port):
+        done = as_nobody("--once", "--port", str(port))
+        assert done.returncode == 0, done.stderr
+        assert "(root)" in done.stdout
+        assert "sudo" in done.stderr
+        row = json.loads(as_nobody("--json", "--port", str(port)).stdout)["sockets"][0]
+        assert (row["holders"], row["holders_complete"], row["ownership"]) == (None, False, "hidden")

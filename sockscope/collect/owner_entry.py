@@ -12,7 +12,7 @@ from sockscope.model.process import Process
 class Entry:
     """One process. The `..._at` are numbers of looks, 0 = never."""
 
-    __slots__ = ("changed_at", "directory", "facts", "pid", "refused", "refused_at", "surprised_at")
+    __slots__ = ("changed_at", "directory", "facts", "pid", "refused", "refused_at", "surprised_at", "verified_ran")
 
     def __init__(self, pid: int, directory: FdDirectory, look: int) -> None:
         self.pid = pid
@@ -22,6 +22,7 @@ class Entry:
         self.surprised_at = 0
         self.refused = False
         self.refused_at = 0
+        self.verified_ran: bytes | None = None  # its schedstat when all its sockets had been verified
 
     def may_hold(self, root: str, *, has_counts: bool) -> bool:
         """Whether a process that refused us can hold anything: kernel threads and zombies have no fds."""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from sockscope.collect.holder_map import HolderMap
 from sockscope.collect.owner_entry import Entry
 from sockscope.kernel.proc_fd import FdDirectory, FdFolder, list_pids, socket_inode, stat_fds
+from sockscope.kernel.proc_stat import read_file, read_stat
 from sockscope.model.gap import Gap
 
 SMALL = 64  # fds; up to here a process is read anew whole: listing it and comparing costs as much
@@ -70,6 +71,16 @@ class OwnerScan:
         if changed:
             entry.changed_at = self.look
         return changed
+
+    def run_count(self, entry: Entry) -> bytes | None:
+        """Give a value that differs once a process has run (its schedstat); None for one of several threads."""
+        stat = read_stat(entry.pid, self._root)
+        if stat is None or stat.thread_count != 1:
+            return None
+        try:
+            return read_file(f"{self._root}/{entry.pid}/schedstat")
+        except OSError:
+            return None
 
     def by_recency(self) -> list[Entry]:
         """List the processes that we may read, those that changed last first."""

@@ -17,8 +17,9 @@ from sockscope.collect.owner_scan import OwnerScan
 
 SHARED_BUDGET = 500  # links of shared sockets read for the sake of unowned ones
 SWEEP_BUDGET = 2_000  # links of a sweep for sockets unowned twice running
-VERIFY_BUDGET = 256  # links of the background verification
+VERIFY_BUDGET = 512  # links of the background verification, 2 ms a look
 _SLICE = 64
+_ASKING = 4  # links that could be read instead of asking whether a process ran
 _RECENT = 16  # looks for which a process that was caught swapping is read again
 
 
@@ -66,13 +67,17 @@ class OwnerSearch:
         for entry in list(scan.entries.values()):
             if entry.surprised_at and scan.look - entry.surprised_at <= _RECENT and budget > 0:
                 budget -= scan.read_whole(entry)
+        turns = 0
         while budget > 0:
             pid, fds = next(self._turn, (0, []))
-            if not fds:
+            if pid:
+                budget -= len(fds) + _ASKING
+                self._read_suspect(scan.entries.get(pid), fds)
+            elif turns:
+                return  # all were read within this look
+            else:
+                turns += 1
                 self._turn = self._slices()
-                return
-            budget -= len(fds)
-            self._read_suspect(scan.entries.get(pid), fds)
 
     def _read_sharers(self) -> None:
         """Read the fds that hold shared sockets: only these can be swapped while the old socket stays in the tables."""
@@ -107,12 +112,21 @@ class OwnerSearch:
             self._given_up |= scan.map.unheld(self._sweep_for)
 
     def _read_suspect(self, entry: Entry | None, fds: list[int]) -> None:
-        if entry is not None and self._scan.read_fds(entry, fds):
+        if entry is not None and fds and self._scan.read_fds(entry, fds):
             entry.surprised_at = self._scan.look
             self._scan.read_whole(entry)
 
     def _slices(self) -> Iterator[tuple[int, list[int]]]:
+        """One turn over all processes. One that did not run since it was verified cannot have changed its fds."""
         for pid in list(self._scan.entries):
             fds = list(self._scan.map.sockets_of(pid))
+            entry = self._scan.entries.get(pid)
+            if not fds or entry is None:
+                continue
+            ran = self._scan.run_count(entry)
+            if ran is not None and ran == entry.verified_ran:
+                yield pid, []
+                continue
             for start in range(0, len(fds), _SLICE):
                 yield pid, fds[start : start + _SLICE]
+            entry.verified_ran = ran

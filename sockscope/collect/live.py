@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from socket import gethostname, if_nameindex
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from sockscope.collect.counters import read_counters
+from sockscope.collect.other_namespaces import OtherNamespaces
 from sockscope.collect.owners import OwnerMap
 from sockscope.collect.tables import Tables
 from sockscope.collect.unlisted import Unlisted
@@ -39,6 +42,7 @@ class LiveSource:
         self._kernel = os.uname().release
         self._about = About("live", gethostname(), _boot_id(), FACETS)
         self._tables = Tables(self._netns, open_channel)
+        self._others = OtherNamespaces(self._netns, by_netlink=open_channel is not None)
         self._owners = OwnerMap()
         self._unlisted = Unlisted()
         self._sockets: Mapping[SocketKey, Socket] = {}
@@ -74,22 +78,26 @@ class LiveSource:
     def close(self) -> None:
         """Give sockets and owner map back; from any thread, more than once."""
         self._tables.close()
+        self._others.close()
         self._owners.close()
 
     def _snapshot(self, scope: Scope) -> Snapshot:
         begun, taken_at = time.monotonic(), time.time()
         self._sequence += 1
-        tables = self._tables
+        tables, others = self._tables, self._others
         tables.read(scope)
-        owners = self._owners.refresh(tables.inodes.keys(), scope.pids)
+        others.read(scope)
+        owners = self._owners.refresh(self._inodes(), scope.pids)
+        others.discover(owners.processes, scope)
         extra, gaps = self._read_unlisted(owners, scope)
         sockets = self._assemble(extra)
         fds, fd_gaps = _read_fds(scope)
         counters, counter_gaps = self._read_counters()
+        seen_gaps = (*tables.gaps, *others.all_gaps(), *owners.gaps, *gaps, *fd_gaps, *counter_gaps)
         return Snapshot(
             self._sequence, begun, taken_at, time.monotonic() - begun, self._about.host, self._kernel,
             self._about.boot_id, self._netns, {**tables.sources, "owners": owners.source},
-            (*tables.gaps, *owners.gaps, *gaps, *fd_gaps, *counter_gaps), sockets, owners.holders, owners.processes,
+            tuple(dict.fromkeys(seen_gaps)), sockets, owners.holders, owners.processes,
             owners.hidden_processes, owners.scanned_all, fds, None, counters, dict(if_nameindex()),
         )
 
@@ -97,7 +105,7 @@ class LiveSource:
         if scope.ports is not None:
             return {}, ()
         tables = self._tables
-        found, gaps = self._unlisted.find(owners.holders, tables.inodes, self._netns, scope.protocols)
+        found, gaps = self._unlisted.find(owners.holders, self._inodes(), self._netns, scope.protocols)
         if self._sequence == 1 and found:
             # made between the two readings? Later looks wait for the next table instead
             for protocol in sorted({socket.protocol for socket in found.values()} & tables.sources.keys()):
@@ -105,14 +113,30 @@ class LiveSource:
             found = {inode: socket for inode, socket in found.items() if inode not in tables.inodes}
         elif found:
             found = {inode: socket for inode, socket in found.items() if self._unlisted.is_settled(inode)}
-        return {socket.key: socket for socket in found.values()}, gaps
+        placed = [self._place(socket, owners) for socket in found.values()]
+        return {socket.key: socket for socket in placed if socket is not None}, gaps
+
+    def _inodes(self) -> Collection[int]:
+        """Give the inodes of all sockets in all tables."""
+        own = self._tables.inodes.keys()
+        return own | self._others.inodes() if self._others.tables else own
+
+    def _place(self, socket: Socket, owners: OwnerState) -> Socket | None:
+        """Put an unlisted socket into its holder's namespace; None where that one's tables were not read at all."""
+        process = owners.processes.get(owners.holders[socket.inode][0].pid)
+        netns = None if process is None else self._others.netns_of(process.pid, process.start_ticks)
+        if netns is None or netns == self._netns:
+            return socket
+        return replace(socket, netns=netns) if netns in self._others.tables else None
 
     def _assemble(self, extra: dict[SocketKey, Socket]) -> Mapping[SocketKey, Socket]:
         """Put the snapshot's sockets together: the last mapping itself when nothing changed."""
-        tables = self._tables
-        if not tables.has_changed and extra == self._extra and self._sequence > 1:
+        tables, others = self._tables, self._others
+        if self._sequence > 1 and extra == self._extra and not (tables.has_changed or others.has_changed):
             return self._sockets
         sockets = tables.sockets.copy()
+        for other in others.tables.values():
+            sockets.update(other.sockets)
         sockets.update(extra)
         _drop_subflows(sockets, tables)
         self._sockets, self._extra = sockets, extra

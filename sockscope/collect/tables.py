@@ -35,7 +35,7 @@ class Tables:
         self.sources: dict[str, str] = {}
         self.gaps: list[Gap] = []
         self.has_changed = True
-        self._root = root
+        self.root = root
         self._open_channel = open_channel
         self._channel: Netlink | None = None
         self._refusal: NetlinkError | None = None  # the channel's
@@ -161,7 +161,7 @@ class Tables:
             self.gaps.append(Gap(protocol, "unsupported", detail="this kernel has no such table"))
             return
         try:
-            found, malformed = read_table(protocol, self.netns, self._root)
+            found, malformed = read_table(protocol, self.netns, self.root)
         except OSError as error:
             reason = "not_permitted" if error.errno in _NOT_PERMITTED else "unsupported"
             self.gaps.append(Gap(protocol, reason, detail=f"/proc/net/{protocol}: {error.strerror}"))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
-import threading
 
 from sockscope.kernel.netlink import NetlinkError, open_socket
 
@@ -26,6 +24,8 @@ def open_socket_in(path: str) -> socket.socket:
     A thread enters the namespace, makes the socket and ends, so ours stays where it is (0.5 ms). Needs
     CAP_SYS_ADMIN. The socket keeps the namespace alive: close it when nobody is left in there.
     """
+    import threading  # noqa: PLC0415 (the usual run sees one namespace and need not pay 5 ms for these imports)
+
     made: list[socket.socket] = []
     failed: list[OSError] = []
     thread = threading.Thread(target=_enter, args=(path, made, failed), name="setns")
@@ -38,6 +38,8 @@ def open_socket_in(path: str) -> socket.socket:
 
 
 def _enter(path: str, made: list[socket.socket], failed: list[OSError]) -> None:
+    import ctypes  # noqa: PLC0415
+
     libc = ctypes.CDLL(None, use_errno=True)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

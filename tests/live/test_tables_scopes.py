@@ -217,6 +217,36 @@ def test_nobody_sees_every_row_and_says_who_is_hidden(tmp_path: Path) -> None:
     assert tmp_path.exists()
 
 
+@pytest.mark.parametrize("by_netlink", [True, False])
+def test_sockets_of_another_namespace_are_read_in_it(by_netlink: bool) -> None:
+    """A container's sockets: in their own tables, with their holders, and never taken for unlisted ones of ours."""
+    script = (
+        "import socket, sys\n"
+        "listener = socket.socket(); listener.bind(('0.0.0.0', 0)); listener.listen(6)\n"
+        "print(listener.getsockname()[1], flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    inside = subprocess.Popen(
+        ["unshare", "-n", sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )
+    try:
+        assert inside.stdout is not None
+        line = inside.stdout.readline()
+        if not line:
+            pytest.skip("no right to make a namespace")
+        with contextlib.closing(LiveSource(Netlink if by_netlink else None)) as source:
+            snapshot = source.snapshot(Scope())
+            mine = [one for one in snapshot.sockets.values() if (inside.pid, 3) in holders(snapshot, one)]
+            assert [(one.state, one.local.port) for one in mine] == [("LISTEN", int(line))]
+            assert mine[0].netns != snapshot.netns
+            assert mine[0].send_queued == (6 if by_netlink else None)
+            inside.communicate("")
+            assert mine[0].key not in source.snapshot(Scope()).sockets
+    finally:
+        inside.kill()
+        inside.wait()
+
+
 def test_psutil_source_gives_the_same_table() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.closing(open_source("psutil")) as source:
         snapshot = source.snapshot(Scope())

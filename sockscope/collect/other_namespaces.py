@@ -1,0 +1,96 @@
+"""Tables of the other network namespaces that processes here are in: containers, as far as we may look.
+
+Read by a netlink socket made inside (CAP_SYS_ADMIN), else as text by /proc/PID/net, which anybody may read. Each costs
+a walk of the whole machine's TCP hash (10 ms), so their number a look is bounded, and those left out are a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sockscope.collect.tables import Tables
+from sockscope.kernel.namespaces import netns_of, open_socket_in
+from sockscope.kernel.netlink import Netlink
+from sockscope.model.gap import Gap
+from sockscope.model.process import Process
+from sockscope.model.snapshot import Scope
+
+_LIMIT = 8
+_ASK_AGAIN = 30  # looks: a process can move to another namespace by setns(2)
+
+
+class OtherNamespaces:
+    """The namespaces besides ours, kept from look to look. `by_netlink` False: text only."""
+
+    def __init__(self, own: int, *, by_netlink: bool) -> None:
+        self.tables: dict[int, Tables] = {}
+        self.has_changed = False
+        self._gaps: list[Gap] = []
+        self._own = own
+        self._by_netlink = by_netlink
+        self._looks = 0
+        self._known: dict[tuple[int, int | None], int | None] = {}
+
+    def read(self, scope: Scope) -> None:
+        """Look at the tables of the namespaces known so far. Never raises."""
+        self.has_changed = False
+        for tables in self.tables.values():
+            tables.read(scope)
+            self.has_changed = self.has_changed or tables.has_changed
+
+    def discover(self, processes: Mapping[int, Process], scope: Scope) -> None:
+        """Find the namespaces of these processes; read those that are new, close those that nobody is in any more.
+
+        A kept netlink socket would keep an abandoned namespace alive.
+        """
+        self._looks += 1
+        inside = self._find(processes)
+        for netns in self.tables.keys() - inside.keys():
+            self.tables.pop(netns).close()
+            self.has_changed = True
+        left_out = 0
+        for netns, pid in inside.items():
+            if netns in self.tables:
+                self.tables[netns].root = f"/proc/{pid}/net"
+            elif len(self.tables) < _LIMIT:
+                tables = self.tables[netns] = self._open(netns, pid)
+                tables.read(scope)
+                self.has_changed = True
+            else:
+                left_out += 1
+        detail = "network namespaces not looked into; --pid of a process inside shows one"
+        self._gaps = [Gap("netns", "over_budget", left_out, detail)] if left_out else []
+
+    def netns_of(self, pid: int, start_ticks: int | None) -> int | None:
+        """Tell the namespace found for a process; None where it could not be read."""
+        return self._known.get((pid, start_ticks))
+
+    def all_gaps(self) -> list[Gap]:
+        """Give what could not be read in any of them."""
+        return self._gaps + [gap for tables in self.tables.values() for gap in tables.gaps]
+
+    def inodes(self) -> set[int]:
+        """Give the inodes of all sockets in them."""
+        return {inode for tables in self.tables.values() for inode in tables.inodes}
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        for tables in list(self.tables.values()):
+            tables.close()
+
+    def _find(self, processes: Mapping[int, Process]) -> dict[int, int]:
+        """Namespace -> a process inside."""
+        before = self._known if self._looks % _ASK_AGAIN else {}
+        self._known = {}
+        inside: dict[int, int] = {}
+        for pid, process in processes.items():
+            key = (pid, process.start_ticks)
+            netns = self._known[key] = before[key] if key in before else netns_of(pid)
+            if netns is not None and netns != self._own:
+                inside.setdefault(netns, pid)
+        return inside
+
+    def _open(self, netns: int, pid: int) -> Tables:
+        path = f"/proc/{pid}/ns/net"
+        opener = (lambda: Netlink(open_socket_in(path))) if self._by_netlink else None
+        return Tables(netns, opener, f"/proc/{pid}/net")

@@ -31,7 +31,7 @@ def receive_queue(socket: Socket, peer: Socket | None = None, detail: SocketDeta
     """Measure and judge what waits to be read. A unix socket's unread bytes are charged to its `peer`: pass it.
 
     `queued_bytes` is payload for TCP (an unread FIN not counted) and unix streams, buffer memory for UDP, and the
-    first message alone for unix datagrams. With `detail`, the mark is the one read and the fill counts the window as well.
+    first message alone for unix datagrams. With `detail`, the mark is the one read and the fill counts the window too.
     """
     if socket.is_listener:
         return _listener_queue(socket)
@@ -223,7 +223,8 @@ def _unix_receive(socket: Socket, peer: Socket | None) -> Queue:
     elif socket.type == "stream":
         verdict = readiness.unix_stream_readable(queued)
     else:
-        charge = charged.send_alloc if charged is not None and _is_mutual(socket, peer) else None
+        is_sender = peer is not None and peer.inode == socket.peer_inode  # unix_may_send: it hears nobody else
+        charge = charged.send_alloc if charged is not None and is_sender else None
         verdict = readiness.unix_message_readable(queued, charge, is_only_receiver=socket.type == "seqpacket")
     capacity = charged.send_buffer if charged is not None and socket.type != "dgram" else None
     fill = receive_fill(socket, peer)

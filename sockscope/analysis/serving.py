@@ -133,7 +133,7 @@ def _are_older(observation: Observation, found: Serving) -> bool:
 
 
 def _is_older(observation: Observation, pid: int, connection: Socket) -> bool | None:
-    """Compare a process' age with its connection's, known only while no data has flowed: the last ACK ended the handshake.
+    """Compare a process' age with its connection's, known only while no data has flowed since the handshake's ACK.
 
     Start times come in hundredths of a second since boot (proc(5), CLK_TCK).
     """

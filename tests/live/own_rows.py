@@ -25,6 +25,7 @@ class OwnRows:
 
     def __init__(self) -> None:
         self.netlink = Netlink()
+        self.connecting: dict[socket.socket, tuple[str, int]] = {}
         self.tcp, self.udp, self.unix = InetRows(1, "tcp"), InetRows(1, "udp"), UnixRows(1)
 
     def close(self) -> None:
@@ -36,16 +37,18 @@ class OwnRows:
             answer = self.netlink.get(20, sock_diag.unix(os.fstat(one.fileno()).st_ino, cookie_of(one)))
             return (self.unix.decode(answer, 0, len(answer)), None) if answer else None
         is_tcp = one.type == socket.SOCK_STREAM
-        answer = self.netlink.get(20, inet_request(one, INFO_AND_MEMORY if is_tcp else 1 << 6))
+        answer = self.netlink.get(20, inet_request(one, INFO_AND_MEMORY if is_tcp else 1 << 6, self.connecting.get(one)))
         if answer is None:
             return None
         decoder = self.tcp if is_tcp else self.udp
         return decoder.decode(answer, 0, len(answer)), (info_in(answer) if is_tcp else None)
 
 
-def inet_request(one: socket.socket, extensions: int) -> bytes:
+def inet_request(one: socket.socket, extensions: int, connecting_to: tuple[str, int] | None = None) -> bytes:
     number = sock_diag.TCP if one.type == socket.SOCK_STREAM else sock_diag.UDP
     local, remote = one.getsockname(), ("0.0.0.0" if one.family == socket.AF_INET else "::", 0)
+    if connecting_to is not None:  # getpeername() does not tell it before the handshake ends
+        remote = connecting_to
     with contextlib.suppress(OSError):
         remote = one.getpeername()
     packed = [(socket.inet_pton(one.family, end[0]), end[1]) for end in (local, remote)]

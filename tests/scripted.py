@@ -68,7 +68,8 @@ class Script:
 
     def observation(self, **values: Any) -> Observation:
         """What findings are drawn from."""
-        return Observation(self.snapshot, details=self.memory.details, **values)
+        processes = {key[0]: detail for key, detail in self.memory.process_details.items()}
+        return Observation(self.snapshot, self.memory.details, processes, **values)
 
 
 def change(socket: Socket, **values: Any) -> Socket:

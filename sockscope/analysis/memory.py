@@ -26,6 +26,7 @@ Port: TypeAlias = tuple[int, int]  # (netns, local port) of TCP listeners
 K = TypeVar("K")
 V = TypeVar("V")
 
+FRESH_S = 5.0
 COUNTER_SAMPLES = 11  # ten differences: the widest window of findings.md section 3
 DETAILS_KEPT = 1024  # sockets whose last details are kept; the feed reads at most 256 a refresh
 PROCESS_KEPT_S = 60.0
@@ -84,6 +85,11 @@ class Memory(Struct, frozen=True):
     def now_s(self) -> float:
         """The time of the last look."""
         return self.snapshot.monotonic_s if self.snapshot is not None else 0.0
+
+    def is_fresh(self, read_at_s: float) -> bool:
+        """Whether a reading tells about now: no older than FRESH_S or, where looks are rarer, the last interval."""
+        before_s = self.counters[-2].at_s if len(self.counters) > 1 else self.now_s
+        return read_at_s >= min(self.now_s - FRESH_S, before_s - 1.0)
 
     def process(self, process: Process | None) -> ProcessProgress | None:
         """Look up what is known of its threads."""

@@ -73,15 +73,16 @@ def tcp_readable(queued: int, mark: Mark, room: Room) -> Verdict:
 def _window_says(queued: int, room: Room) -> bool | None:
     """Whether tcp_receive_window() <= rcv_mss, which makes any byte readable.
 
-    `tcpi_rcv_wnd` is the window as last advertised; what came since and is not acknowledged yet has shrunk it, by no
-    more than all that is queued. Without tcp_info a buffer that is less than half used is taken to have a window.
+    `tcpi_rcv_wnd` is the window as last advertised; what came since and is not acknowledged yet has shrunk it. Of that,
+    what was read is at most a segment, as reading acknowledges more at once (tcp_cleanup_rbuf); the rest is queued.
+    Without tcp_info a buffer that is less than half used is taken to have a window.
     """
     if room.window is None or room.segment is None:
         is_roomy = room.alloc is None or room.buffer is None or room.alloc * 2 <= room.buffer
         return False if is_roomy else None
     if room.window <= room.segment:
         return True
-    if room.is_settled or room.window - queued > room.segment:
+    if room.is_settled or room.window - queued - room.segment > room.segment:
         return False
     return None
 

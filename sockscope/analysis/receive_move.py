@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sockscope.analysis.sight import (
-    FRESH_S,
     NOBODY,
     VERIFY_S,
     VERIFY_SAMPLES,
@@ -59,7 +58,7 @@ def unread_since(sight: Sight) -> tuple[float, bool] | None:
     tcp = sight.tcp
     if (
         tcp is not None and tcp.consumed is not None and tcp.consumed_reads >= VERIFY_SAMPLES
-        and sight.now_s - tcp.at_s <= FRESH_S and tcp.consumed_flat_s() >= VERIFY_S
+        and sight.memory.is_fresh(tcp.at_s) and tcp.consumed_flat_s() >= VERIFY_S
     ):
         proofs.append(tcp.consumed_since_s)
     quiet_s = _quiet_since(sight)
@@ -79,7 +78,7 @@ def unread_since(sight: Sight) -> tuple[float, bool] | None:
 def _quiet_since(sight: Sight) -> float | None:
     """Tell since when no data has arrived, by a fresh reading that shows the queue as the last look did."""
     tcp = sight.tcp
-    if tcp is None or sight.now_s - tcp.at_s > FRESH_S or not tcp.info.bytes_received:
+    if tcp is None or not sight.memory.is_fresh(tcp.at_s) or not tcp.info.bytes_received:
         return None
     if tcp.info.receive_queued != sight.socket.receive_queued:
         return None
@@ -100,7 +99,7 @@ def _unread(sight: Sight) -> Move:
             since_s, at_least = floor_s, True
         return Move("app", "stalled", since_s, f"{what} {for_text(since_s, at_least)}: nobody reads it", at_least)
     tcp = sight.tcp
-    if tcp is not None and tcp.previous is not None and tcp.consumed_reads == 1 and sight.now_s - tcp.at_s <= FRESH_S:
+    if tcp is not None and tcp.previous is not None and tcp.consumed_reads == 1 and sight.memory.is_fresh(tcp.at_s):
         return Move("app", "moving", 0.0, f"{what}, and it is being read")
     if track.receive_since_s > track.first_s and queued_s < VERIFY_SAMPLES:
         return Move("app", "moving", queued_s, f"{what}: it fell or came {seconds_text(queued_s)} ago")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sockscope.analysis.receive_move import payload, unread_since
 from sockscope.analysis.sight import (
-    FRESH_S,
     NOBODY,
     SEND_VERIFY_S,
     VERIFY_S,
@@ -84,7 +83,7 @@ def _zero_window(sight: Sight, unanswered: int) -> Move:
         return Move("network", "stalled", since_s, reason, at_least)
     flat = (
         tcp is not None and tcp.info.bytes_acked is not None and tcp.acked_reads >= VERIFY_SAMPLES
-        and sight.now_s - tcp.at_s <= FRESH_S
+        and sight.memory.is_fresh(tcp.at_s)
         and (tcp.acked_flat_s() >= SEND_VERIFY_S or _acked_floor(tcp.info) >= SEND_VERIFY_S)
     )
     if flat and unanswered <= 1 and since_s >= SEND_VERIFY_S:
@@ -113,7 +112,7 @@ def _moving(sight: Sight) -> Move:
     """Judge data on its way: which of three limits holds it, tcp_info tells by the growth of its busy times."""
     queued = bytes_text(sight.socket.send_queued or 0)
     tcp = sight.tcp
-    if tcp is not None and tcp.previous is not None and sight.now_s - tcp.at_s <= FRESH_S:
+    if tcp is not None and tcp.previous is not None and sight.memory.is_fresh(tcp.at_s):
         limited = _limited(tcp.previous, tcp.info)
         if limited == "rwnd":
             return Move("peer", "moving", None, f"{queued} queued: limited by the peer's receive window")

@@ -11,7 +11,6 @@ from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
 from sockscope.model.verdict import Move
 
-FRESH_S = 5.0  # a reading older than this says nothing about now
 VERIFY_SAMPLES = 3  # findings.md section 1: at least three samples ...
 VERIFY_S = 5.0  # ... and five seconds without progress
 SEND_VERIFY_S = 10.0
@@ -44,7 +43,7 @@ class Sight:
         found = []
         for pid in {holder.pid for holder in holders}:
             seen = self.memory.process(self.snapshot.processes.get(pid))
-            if seen is None or self.now_s - seen.at_s > FRESH_S:
+            if seen is None or not self.memory.is_fresh(seen.at_s):
                 return None
             found.append(seen)
         return tuple(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sockscope.analysis.memory import Memory
 from sockscope.analysis.receive_move import payload
-from sockscope.analysis.sight import FRESH_S, Sight
+from sockscope.analysis.sight import VERIFY_S, Sight
 from sockscope.analysis.tracks import Track, asks_dns
 from sockscope.model.detail import Wanted
 from sockscope.model.snapshot import Snapshot
@@ -111,7 +111,7 @@ def _needs_detail(memory: Memory, snapshot: Snapshot, socket: Socket) -> bool:
     sight = Sight(memory, snapshot, socket)
     frozen_s = sight.frozen_since_s()
     read = sight.detail.watches or sight.detail.tcp if sight.detail is not None else None
-    if frozen_s is None or read is None or sight.now_s - frozen_s < FRESH_S:
+    if frozen_s is None or read is None or sight.now_s - frozen_s < VERIFY_S:
         return True
     probing = sight.track is not None and sight.track.probe_since_s is not None
     return probing or sight.now_s - read.read_at_s >= AGAIN_S

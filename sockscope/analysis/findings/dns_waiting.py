@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sockscope.analysis.findings.scene import Scene, about_process, evidence, remote_text
 from sockscope.analysis.progress import ThreadProgress
-from sockscope.analysis.sight import FRESH_S, seconds_text
+from sockscope.analysis.sight import seconds_text
 from sockscope.analysis.tracks import asks_dns
 from sockscope.model.finding import Finding
 
@@ -21,7 +21,7 @@ def find(scene: Scene) -> Iterator[Finding]:
             continue
         for holder in scene.snapshot.holders_of(socket):
             seen = scene.memory.process(scene.snapshot.processes.get(holder.pid))
-            if seen is None or scene.now_s - seen.at_s > FRESH_S:
+            if seen is None or not scene.memory.is_fresh(seen.at_s):
                 continue
             thread = next((one for one in seen.threads if _waits(one, holder.fd, seen.at_s)), None)
             if thread is None:

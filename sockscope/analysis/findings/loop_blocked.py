@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sockscope.analysis.findings.scene import Scene, about_process, evidence, remote_text
 from sockscope.analysis.progress import ProcessProgress, ThreadProgress
-from sockscope.analysis.sight import FRESH_S, seconds_text
+from sockscope.analysis.sight import seconds_text
 from sockscope.analysis.wait_chain import held
 from sockscope.model.finding import Finding
 from sockscope.model.process import Process
@@ -20,7 +20,7 @@ def find(scene: Scene) -> Iterator[Finding]:
     """Report threads seen in epoll_wait before, now asleep elsewhere, whose sets nobody else waits on."""
     for process in scene.snapshot.processes.values():
         seen = scene.memory.process(process)
-        if seen is None or scene.now_s - seen.at_s > FRESH_S:
+        if seen is None or not scene.memory.is_fresh(seen.at_s):
             continue
         for thread in seen.threads:
             if _is_blocked(seen, thread):

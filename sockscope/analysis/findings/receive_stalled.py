@@ -10,7 +10,8 @@ from msgspec import structs
 from sockscope.analysis import history
 from sockscope.analysis.findings.scene import Scene, about_port, about_process, evidence
 from sockscope.analysis.receive_move import payload
-from sockscope.analysis.sight import FRESH_S, Sight, bytes_text, for_text, port_text, seconds_text
+from sockscope.analysis.sight import Sight, bytes_text, for_text, port_text, seconds_text
+from sockscope.analysis.wait_chain import chain_text, wait_chain
 from sockscope.model.detail import Watch
 from sockscope.model.finding import Evidence, Finding
 from sockscope.model.socket import Socket
@@ -56,6 +57,9 @@ def _unread(scene: Scene, sight: Sight, move: Move) -> Finding | None:
         return None
     pids = scene.pids(socket)
     cause, severity, why, advice = _cause(scene, sight)
+    chain = chain_text(wait_chain(socket, scene.observation)) if cause in (None, "unwatched") else ""
+    if chain:  # its thread is stuck elsewhere: that is the why, and where to go on
+        why, advice = chain, ("Follow what its thread waits for: the fault is there",)
     mark = sight.lowat()
     tight = _window_is_closed(sight)
     ignores_mark = socket.protocol != "tcp"  # poll() of UDP and unix sockets ignores SO_RCVLOWAT
@@ -158,7 +162,7 @@ def _thread_waits_on(scene: Scene, sets: set[tuple[int, int]]) -> bool:
     """Whether a thread sleeps in epoll_wait on one of these sets at the last reading."""
     for pid, epoll_fd in sets:
         seen = scene.memory.process(scene.snapshot.processes.get(pid))
-        if seen is None or scene.now_s - seen.at_s > FRESH_S:
+        if seen is None or not scene.memory.is_fresh(seen.at_s):
             continue
         for thread in seen.threads:
             call = thread.thread.call or ""
@@ -171,7 +175,7 @@ def _waits_in_epoll(scene: Scene, socket: Socket) -> bool:
     """Whether the socket's own details, read lately, name a thread that waits on a set that watches it."""
     detail = scene.detail(socket)
     read = detail.waiters if detail is not None else None
-    if read is None or read.value is None or scene.now_s - read.read_at_s > FRESH_S:
+    if read is None or read.value is None or not scene.memory.is_fresh(read.read_at_s):
         return False
     return any(waiter.via == "epoll" for waiter in read.value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sockscope.analysis.findings.scene import Scene, about_port, about_process, evidence
-from sockscope.analysis.sight import FRESH_S, port_text
+from sockscope.analysis.sight import port_text
 from sockscope.model.finding import Finding
 from sockscope.model.socket import Socket
 
@@ -36,7 +36,7 @@ def _judge(scene: Scene, socket: Socket, sets: set[tuple[int, int]], accepts_per
     threads = 0
     for pid in {pid for pid, _ in sets}:
         seen = scene.memory.process(scene.snapshot.processes.get(pid))
-        if seen is None or seen.before_s is None or scene.now_s - seen.at_s > FRESH_S:
+        if seen is None or seen.before_s is None or not scene.memory.is_fresh(seen.at_s):
             return
         for thread in seen.threads:
             if (pid, thread.set_fd) in sets and thread.switches_before is not None and thread.thread.switches:

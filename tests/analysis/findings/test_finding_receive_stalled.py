@@ -168,3 +168,26 @@ def test_many_sockets_of_one_cause_are_one_finding() -> None:
         script.look(listener, *unread, details=[*details, threads_detail(10, at_s, SLEEPER)])
     (finding,) = script.find()
     assert (finding.cause, len(finding.sockets)) == ("edge-missed", 88)
+
+
+def test_a_handler_stuck_elsewhere_is_followed() -> None:
+    server = Server()
+    database = make_socket("192.0.2.1:41000", "10.0.0.7:5432")
+    holders = {**{inode: (one[0].pid, one[0].fd) for inode, one in server.script.snapshot.holders.items()},
+               database.inode: (10, 9)}
+    script = Script(holders=holders).look(server.listener, server.socket, database)
+    thread = make_thread(tid=2311, call="recvfrom", on_fd=9)
+    for _ in range(13):
+        at_s = script.at_s + 1
+        detail = SocketDetail(server.socket.key, marks=Read(Marks(1), at_s), waiters=Read((), at_s), watches=Read((), at_s))
+        script.look(server.listener, server.unread, database, details=[detail, threads_detail(10, at_s, thread)])
+    (finding,) = script.find()
+    assert "thread 2311 is in recvfrom(fd 9 → 10.0.0.7:5432)" in finding.summary
+
+
+def test_looks_far_apart_still_verify() -> None:
+    server = Server()
+    for _ in range(4):
+        detail = tcp_detail(server.socket, server.script.at_s + 0.1, bytes_received=9000, receive_queued=5000)
+        server.script.look(server.listener, server.unread, details=[detail], interval_s=20.0)
+    assert server.script.move(server.socket).row.condition == "stalled"

@@ -94,24 +94,21 @@ def answer(errand: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
 
 def serve(line: socket.socket) -> None:
     """Answer until the other end closes."""
-    while (head := _receive(line, LENGTH.size)) is not None:
-        body = _receive(line, LENGTH.unpack(head)[0])
-        if body is None:
-            return
+    while (body := receive(line)) is not None:
         errand, arguments = marshal.loads(body)  # noqa: S302 - the other end is our own parent
         data = marshal.dumps(answer(errand, arguments))
         line.sendall(LENGTH.pack(len(data)) + data)
 
 
-def _receive(line: socket.socket, length: int) -> bytes | None:
-    """Exactly so many bytes, None at the end."""
-    parts = bytearray()
-    while len(parts) < length:
-        part = line.recv(min(length - len(parts), CHUNK))
+def receive(line: socket.socket) -> bytes | None:
+    """Read one message, None at the end. One is outstanding at a time, so nothing of a next one can come along."""
+    data = bytearray(line.recv(CHUNK))
+    while len(data) < LENGTH.size or len(data) < LENGTH.size + LENGTH.unpack_from(data)[0]:
+        part = line.recv(CHUNK)
         if not part:
             return None
-        parts += part
-    return bytes(parts)
+        data += part
+    return bytes(data[LENGTH.size :])
 
 
 def _with_diag(netns_path: str | None, use: Callable[[socket.socket], Any]) -> Any:

@@ -7,6 +7,7 @@ After `MOST_RESTARTS` such losses on one facet that facet is off for good.
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 import select
@@ -19,7 +20,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
-from sockscope.collect.errands import CHUNK, LENGTH
+from sockscope.collect.errands import LENGTH, receive
 from sockscope.kernel.pidfd import IdentityError
 from sockscope.model.gap import Gap
 
@@ -31,7 +32,7 @@ _ROOT = str(Path(__file__).parents[2])
 # -I -S: neither the environment nor the current folder nor site-packages may bring code into it. -B: as root never
 # write bytecode into somebody's installation.
 _CODE = (
-    "import sys; sys.path.insert(0, sys.argv[2]); "
+    "import sys; sys.path.append(sys.argv[2]); "
     "from sockscope.collect.errands import main; main(int(sys.argv[1]))"
 )
 
@@ -52,6 +53,7 @@ class Expendable:
         self._clock = clock
         self._line: socket.socket | None = None
         self._pid = 0
+        self._handle = -1  # its pidfd: where SIGCHLD is ignored, a dead child's number may mean another process
         self._abandoned: list[int] = []
         self._lost: Counter[str] = Counter()
         self._quarantine: dict[tuple[str, Hashable], float] = {}
@@ -129,7 +131,7 @@ class Expendable:
         arguments = [sys.executable, "-I", "-S", "-B", "-c", _CODE, str(os.getpid()), _ROOT]
         try:
             self._pid = os.posix_spawn(
-                sys.executable, arguments, {},
+                sys.executable, arguments, os.environ,
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, far.fileno(), 0),
                     (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
@@ -146,6 +148,7 @@ class Expendable:
         self._line = near
         near.settimeout(START_S)
         try:
+            self._handle = os.pidfd_open(self._pid)
             _send(near, ("hello", ()))
             _receive(near)
         except (OSError, EOFError) as error:
@@ -158,9 +161,14 @@ class Expendable:
         pid, self._pid = self._pid, 0
         if line is not None:
             line.close()
-        if pid:
-            os.kill(pid, signal.SIGKILL)  # our child, not waited for yet: the pid cannot mean another process
-            self._abandoned.append(pid)
+        if not pid:
+            return
+        self._abandoned.append(pid)
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            os.close(handle)
 
     def _reap(self) -> None:
         """Collect those that could die by now, without waiting."""
@@ -182,19 +190,11 @@ def _send(line: socket.socket, message: tuple[str, tuple[Any, ...]]) -> None:
 
 def _receive(line: socket.socket) -> tuple[str, Any]:
     """Read the answer. Raises TimeoutError, EOFError."""
-    (length,) = LENGTH.unpack(_receive_exactly(line, LENGTH.size))
-    kind, value = marshal.loads(_receive_exactly(line, length))  # noqa: S302 - the other end is our own child
+    body = receive(line)
+    if body is None:
+        raise EOFError
+    kind, value = marshal.loads(body)  # noqa: S302 - the other end is our own child
     return kind, value
-
-
-def _receive_exactly(line: socket.socket, length: int) -> bytes:
-    parts = bytearray()
-    while len(parts) < length:
-        part = line.recv(min(length - len(parts), CHUNK))
-        if not part:
-            raise EOFError
-        parts += part
-    return bytes(parts)
 
 
 def _is_over(line: socket.socket) -> bool:

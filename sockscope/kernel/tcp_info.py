@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 
 from sockscope.model.detail import TcpInfo
@@ -9,14 +10,13 @@ from sockscope.model.detail import TcpInfo
 SHORTEST = 104  # up to tcpi_total_retrans: Linux 2.6; anything shorter is no tcp_info
 
 _HEAD = struct.Struct("=8B24I")
-# Everything later, in order: (offset, format, field).
+# Everything later, in order and without holes: (format, field).
 _TAIL = (
-    (104, "Q", "pacing_rate"), (112, "Q", "max_pacing_rate"), (120, "Q", "bytes_acked"), (128, "Q", "bytes_received"),
-    (136, "I", "segs_out"), (140, "I", "segs_in"), (144, "I", "notsent_bytes"), (148, "I", "min_rtt_us"),
-    (152, "I", "data_segs_in"), (156, "I", "data_segs_out"), (160, "Q", "delivery_rate"), (168, "Q", "busy_time_us"),
-    (176, "Q", "rwnd_limited_us"), (184, "Q", "sndbuf_limited_us"), (192, "I", "delivered"), (196, "I", "delivered_ce"),
-    (200, "Q", "bytes_sent"), (208, "Q", "bytes_retrans"), (216, "I", "dsack_dups"), (220, "I", "reord_seen"),
-    (224, "I", "rcv_ooopack"), (228, "I", "snd_wnd"), (232, "I", "rcv_wnd"),
+    ("Q", "pacing_rate"), ("Q", "max_pacing_rate"), ("Q", "bytes_acked"), ("Q", "bytes_received"), ("I", "segs_out"),
+    ("I", "segs_in"), ("I", "notsent_bytes"), ("I", "min_rtt_us"), ("I", "data_segs_in"), ("I", "data_segs_out"),
+    ("Q", "delivery_rate"), ("Q", "busy_time_us"), ("Q", "rwnd_limited_us"), ("Q", "sndbuf_limited_us"),
+    ("I", "delivered"), ("I", "delivered_ce"), ("Q", "bytes_sent"), ("Q", "bytes_retrans"), ("I", "dsack_dups"),
+    ("I", "reord_seen"), ("I", "rcv_ooopack"), ("I", "snd_wnd"), ("I", "rcv_wnd"),
 )
 
 
@@ -29,11 +29,8 @@ def parse_tcp_info(data: bytes, congestion: bytes | None = None) -> TcpInfo | No
         return None
     values = _HEAD.unpack_from(data)
     flags, scales = values[7], values[6]
-    tail = {
-        name: struct.unpack_from("=" + kind, data, offset)[0]
-        for offset, kind, name in _TAIL
-        if offset + struct.calcsize("=" + kind) <= len(data)
-    }
+    layout, names = _tail_of(len(data))
+    tail = dict(zip(names, layout.unpack_from(data, SHORTEST), strict=True))
     return TcpInfo(
         state=values[0], ca_state=values[1], retransmits=values[2], probes=values[3], backoff=values[4],
         options=values[5], snd_wscale=scales & 15, rcv_wscale=scales >> 4, app_limited=bool(flags & 1),
@@ -44,3 +41,16 @@ def parse_tcp_info(data: bytes, congestion: bytes | None = None) -> TcpInfo | No
         reordering=values[28], rcv_rtt_us=values[29], rcv_space=values[30], total_retrans=values[31],
         congestion=congestion.rstrip(b"\0").decode("ascii", "replace") if congestion else None, **tail,
     )
+
+
+@functools.lru_cache(maxsize=8)  # a kernel has one length
+def _tail_of(length: int) -> tuple[struct.Struct, tuple[str, ...]]:
+    """Lay out as much of the tail as a struct of this length has."""
+    kinds, names, end = "=", [], SHORTEST
+    for kind, name in _TAIL:
+        end += 8 if kind == "Q" else 4
+        if end > length:
+            break
+        kinds += kind
+        names.append(name)
+    return struct.Struct(kinds), tuple(names)

@@ -105,7 +105,9 @@ class LiveSource:
         if scope.ports is not None:
             return {}, ()
         tables = self._tables
-        found, gaps = self._unlisted.find(owners.holders, self._inodes(), self._netns, scope.protocols)
+        found, gaps = self._unlisted.find(
+            owners.holders, self._inodes(), self._netns, scope.protocols, tables.sources.keys(),
+        )
         if self._sequence == 1 and found:
             # made between the two readings? Later looks wait for the next table instead
             for protocol in sorted({socket.protocol for socket in found.values()} & tables.sources.keys()):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 
+from sockscope.collect.plans import ORDER
 from sockscope.model.gap import Gap
 from sockscope.model.socket import Endpoint, Holder, Socket
 
@@ -25,10 +26,10 @@ _NAMES = {
     "MPTCP": ("inet", "stream", "mptcp"), "MPTCPv6": ("inet6", "stream", "mptcp"),
     "UNIX-STREAM": ("unix", "stream", "unix"), "UNIX": ("unix", "dgram", "unix"),
     "NETLINK": ("netlink", "raw", "netlink"), "PACKET": ("packet", "raw", "packet"),
-    "AF_VSOCK": ("vsock", "stream", "vsock"), "XDP": ("xdp", "raw", "xdp"),
+    "AF_VSOCK": ("vsock", "unknown", "vsock"), "XDP": ("xdp", "raw", "xdp"),
     "SCTP": ("inet", "stream", "sctp"), "SCTPv6": ("inet6", "stream", "sctp"),
 }
-OTHER = "other"  # in Scope.protocols: families that have no table at all
+_ALL = frozenset(ORDER)  # a scope of all tables also means families that have none (vsock, xdp, sctp...)
 
 
 class Unlisted:
@@ -48,9 +49,12 @@ class Unlisted:
 
     def find(
         self, holders: Mapping[int, tuple[Holder, ...]], listed: Collection[int], netns: int,
-        protocols: frozenset[str],
+        protocols: frozenset[str], tables: Collection[str],
     ) -> tuple[dict[int, Socket], tuple[Gap, ...]]:
-        """Find the rows of all unlisted sockets of these protocols, by inode, and what went over the budget."""
+        """Find the rows of all unlisted sockets of these protocols, by inode, and what went over the budget.
+
+        `tables` are those that were read: only a socket missing in its protocol's table is known to be closed.
+        """
         inodes = [inode for inode in holders if inode not in listed]
         before, self._rows = self._rows, {}
         self._settled = set(before)
@@ -60,21 +64,19 @@ class Unlisted:
                 self._rows[inode] = before[inode]
             elif budget:
                 budget -= 1
-                self._rows[inode] = _read(holders[inode], inode, netns)
+                self._rows[inode] = _read(holders[inode], inode, netns, tables)
             else:
                 left_out += 1
+        wants_others = protocols >= _ALL
         found = {
             inode: row for inode, row in self._rows.items()
-            if row is not None and (row.protocol in protocols or (OTHER in protocols and row.protocol not in _TABLES))
+            if row is not None and (row.protocol in protocols or (wants_others and row.protocol not in _ALL))
         }
         gap = Gap("unlisted", "over_budget", left_out, "sockets in no table whose protocol was not asked for yet")
         return found, (gap,) if left_out else ()
 
 
-_TABLES = frozenset(protocol for _, _, protocol in _NAMES.values()) - {"vsock", "xdp", "sctp"}
-
-
-def _read(holders: tuple[Holder, ...], inode: int, netns: int) -> Socket | None:
+def _read(holders: tuple[Holder, ...], inode: int, netns: int, tables: Collection[str]) -> Socket | None:
     for holder in holders:
         path = f"/proc/{holder.pid}/fd/{holder.fd}"
         try:
@@ -86,7 +88,8 @@ def _read(holders: tuple[Holder, ...], inode: int, netns: int) -> Socket | None:
         name = raw.rstrip(b"\0").decode("ascii", "replace")
         low = name.lower()
         family, kind, protocol = _NAMES.get(name, (low, "unknown", low))
+        state = "CLOSE" if protocol in tables else "UNKNOWN"
         return Socket(
-            netns, None, family, kind, protocol, "CLOSE", _NOWHERE, None, None, inode, None, None, None, None, None,
+            netns, None, family, kind, protocol, state, _NOWHERE, None, None, inode, None, None, None, None, None,
         )
     return None

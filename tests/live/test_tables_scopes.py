@@ -17,6 +17,7 @@ import pytest
 from live.mixed_sockets import lsof_holders, ss_rows
 
 from sockscope.collect.live import LiveSource
+from sockscope.collect.plans import ORDER
 from sockscope.collect.sources import open_source
 from sockscope.kernel.netlink import Netlink, NetlinkError
 from sockscope.model.snapshot import Scope, Snapshot
@@ -147,6 +148,21 @@ def test_other_families_are_read_when_asked(source: LiveSource) -> None:
     snapshot = source.snapshot(Scope(frozenset({"tcp", "udplite", "mptcp", "raw", "packet", "netlink"})))
     found = by_inode(snapshot)
     assert {fd: found[os.fstat(fd).st_ino].protocol for fd in expected} == expected
+    for one in opened:
+        one.close()
+
+
+def test_families_without_a_table_are_named(source: LiveSource) -> None:
+    """vsock, xdp and their like are in no table of any kind; their protocol is told, and their state is unknown."""
+    opened = []
+    for family in (socket.AF_VSOCK, 44):  # 44: AF_XDP
+        with contextlib.suppress(OSError):
+            opened.append(socket.socket(family, socket.SOCK_STREAM if family == socket.AF_VSOCK else socket.SOCK_RAW))
+    if not opened:
+        pytest.skip("this kernel has neither")
+    found = by_inode(source.snapshot(Scope(frozenset(ORDER))))
+    assert {found[os.fstat(one.fileno()).st_ino].state for one in opened} == {"UNKNOWN"}
+    assert {found[os.fstat(one.fileno()).st_ino].family for one in opened} <= {"vsock", "xdp"}
     for one in opened:
         one.close()
 

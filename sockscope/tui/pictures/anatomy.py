@@ -16,7 +16,7 @@ from sockscope.present.text import sanitise
 from sockscope.present.width import elide_middle
 from sockscope.tui.pictures.listener import listener_lines, server_lines, waiting_lines
 from sockscope.tui.pictures.numbers import number_lines
-from sockscope.tui.pictures.parts import EMPTY_LINE, TextLine, beside, line, parts_width, title, wrap
+from sockscope.tui.pictures.parts import EMPTY_LINE, TextLine, beside, line, parts_width, title, unique_keys, wrap
 from sockscope.tui.pictures.past import MovesSeen, past_lines
 from sockscope.tui.pictures.pipeline import in_lines, out_lines
 
@@ -53,7 +53,7 @@ def anatomy_lines(socket: Socket, observation: Observation, memory: Memory, seen
         lines += [EMPTY_LINE, *waiting_lines(socket, observation, memory)]
     if frame.with_numbers:
         lines += [EMPTY_LINE, *number_lines(socket, observation, frame.now_s, width)]
-    return lines
+    return unique_keys(lines)
 
 
 def _directions(socket: Socket, observation: Observation, width: int, *, brief: bool) -> list[TextLine]:
@@ -86,8 +86,8 @@ def headline(socket: Socket, observation: Observation, width: int, *, brief: boo
     said = finding.summary if finding is not None else sentence(socket, observation)
     if said:
         lines += wrap(sanitise(said), width - 4, indent="   ")
-    for advice in finding.advice if finding is not None else ():
-        lines += wrap("Fix " + sanitise(advice), width - 4, "good", indent="   ")
+    for number, advice in enumerate(finding.advice if finding is not None else ()):
+        lines += wrap(("    " if number else "Fix ") + sanitise(advice), width - 4, "good", indent="   ")
     if not said and move is not None and move.turn_reason:
         lines += wrap(sanitise(move.turn_reason), width - 4, indent="   ")
     return lines

@@ -67,7 +67,8 @@ def list_lines(observation: Observation, cleared: Sequence[Cleared], now_s: floa
                           (" " + sanitise(finding.summary) if roomy else "", "plain"), key=finding_key(finding)))
     for at_s, finding in cleared:
         ago = duration(max(0.0, now_s - at_s))
-        lines.append(line(("✓ ", "good"), (f"cleared {ago} ago  {name_of(finding)}  {sanitise(finding.summary)}", "dim")))
+        said = f"cleared {ago} ago  {name_of(finding)}  {sanitise(finding.summary)}"
+        lines.append(line(("✓ ", "good"), (said, "dim")))
     return lines or [line(("✓ nobody has to act", "good"))]
 
 

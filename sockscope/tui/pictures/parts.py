@@ -94,6 +94,16 @@ def beside(left: list[TextLine], right: list[TextLine], left_width: int) -> list
     return lines
 
 
+def unique_keys(lines: Iterable[TextLine]) -> list[TextLine]:
+    """The same lines, of those with one key only the first keeping it: the cursor stands on one line."""
+    seen: set[Hashable] = set()
+    made: list[TextLine] = []
+    for one in lines:
+        made.append(TextLine(one.parts) if one.key is not None and one.key in seen else one)
+        seen.add(one.key)
+    return made
+
+
 def labelled(label: str, *parts: Part | str, width: int = 10, key: Hashable | None = None) -> TextLine:
     """Return a line that begins with a dim label in a column of its own."""
     return line((" " + fit(label, width), "dim"), *parts, key=key)

@@ -19,6 +19,7 @@ from sockscope.present.text import sanitise
 from sockscope.tui.pictures.parts import PIPE, TextLine, labelled, line
 
 EVENTS = ((0x001, "IN"), (0x002, "PRI"), (0x004, "OUT"), (0x2000, "RDHUP"), (0x008, "ERR"), (0x010, "HUP"))
+ALWAYS_TOLD = 0x018  # ERR and HUP: the kernel adds them to every registration
 UNHELD = {
     "not-accepted": "nobody yet: waits in the accept queue", "orphan": "nobody: closed, the kernel finishes",
     "time-wait": "nobody: closed", "syn-queue": "nobody yet: handshake", "kernel": "the kernel's own",
@@ -84,19 +85,19 @@ def _break(move: Move) -> TextLine:
 
 def _queue_lines(label: str, queue: Queue, width: int, *, brief: bool, mark: str) -> list[TextLine]:
     cells = max(6, min(40, width - 26))
-    drawn = bar(queue.fill or 0.0, queue.mark_fraction, cells)
+    marked = (queue.mark_bytes or 0) > 1  # a mark of 1 is the default of the receive side: nothing to see
+    drawn = bar(queue.fill or 0.0, queue.mark_fraction if marked else None, cells)
     full = percent(queue.fill) if queue.queued_bytes is not None else "?"
     lines = [labelled(label, (drawn, "bar"), f" {full}", f"  {size(queue.queued_bytes or 0)}" if brief else "")]
     if not brief:
         number = f"{count(queue.queued_bytes) if queue.queued_bytes is not None else '?'} of "
         capacity = byte_count(queue.capacity_bytes)
-        where = f"    {mark} {byte_count(queue.mark_bytes)} ({queue.mark_source})" if queue.mark_bytes else ""
+        where = f"  {mark} {count(queue.mark_bytes)} ({queue.mark_source})" if queue.mark_bytes else ""
         lines.append(line(PIPE, number + capacity, (where, "dim")))
     verdict = {True: ("● ", "good"), False: ("○ ", "dim"), None: ("? ", "warning")}[queue.ready]
-    parts = [PIPE, verdict, (sanitise(queue.reason), "plain")]
-    if queue.would_block is not None:
-        parts.append(("   ○ send(): blocks" if queue.would_block else "   ● send(): takes data", "dim"))
-    lines.append(line(*parts))
+    lines.append(line(PIPE, verdict, sanitise(queue.reason)))
+    if queue.would_block is not None and not brief:
+        lines.append(line(PIPE, "○ send(): blocks" if queue.would_block else "● send(): takes data"))
     return lines
 
 
@@ -168,7 +169,8 @@ def watch_text(watch: Watch) -> str:
 
 def events_text(events: int) -> str:
     """Return poll's and epoll's bits by name."""
-    return "+".join(name for bit, name in EVENTS if events & bit) or "none"
+    asked = events & ~ALWAYS_TOLD
+    return "+".join(name for bit, name in EVENTS if asked & bit) or "none"
 
 
 def thread_lines(detail: SocketDetail | None) -> list[TextLine]:

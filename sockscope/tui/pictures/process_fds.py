@@ -105,13 +105,13 @@ def serves_text(pid: int, observation: Observation, width: int) -> str:
     return elide("serves " + "   ".join(words) if words else "serves nothing", width - 2)
 
 
-def socket_parts(socket: Socket, observation: Observation, room: int = 44) -> list[Part]:
+def socket_parts(socket: Socket, observation: Observation, room: int) -> list[Part]:
     """`ESTAB :3000 ← 127.0.0.1:41022  212K in  app 9s`."""
     grade = severity(socket, observation)
     role = grade if grade in GLYPHS else "plain"
     parts: list[Part] = [(f"{GLYPHS.get(role, ' ')} {state(socket):<10} ", role)]
-    ends = local_and_remote(socket, observation, None)
-    parts.append((elide(ends or f"inode {socket.inode}", room), "plain"))
+    ends = local_and_remote(socket, observation, max(12, room)).rstrip()
+    parts.append((ends or f"inode {socket.inode}", "plain"))
     parts.append((_queued(socket), "bar"))
     move = (observation.moves or {}).get(socket.key)
     if move is not None and move.row.party != "none":
@@ -131,7 +131,7 @@ def _queued(socket: Socket) -> str:
     return "".join(words)
 
 
-def fd_lines(holding: Holding, observation: Observation) -> list[TextLine]:
+def fd_lines(holding: Holding, observation: Observation, width: int) -> list[TextLine]:
     """Every fd; sockets in trouble first, then by number."""
     kinds = Counter(fd.kind for fd in holding.fds.values())
     note = "  ".join(f"{count(number)} {kind}" for kind, number in kinds.most_common(5))
@@ -144,7 +144,7 @@ def fd_lines(holding: Holding, observation: Observation) -> list[TextLine]:
         if socket is None:
             others.append(line(f"{number:>5} ", (f"  {fd.kind:<10} ", "dim"), _what(fd), key=("fd", number)))
             continue
-        made = line(f"{number:>5} ", *socket_parts(socket, observation), key=("socket", socket.key, "fd", number))
+        made = line(f"{number:>5} ", *socket_parts(socket, observation, width - 40), key=("socket", socket.key, "fd", number))
         (in_trouble if severity(socket, observation) in GLYPHS else others).append(made)
     return [*lines, *in_trouble, *others]
 

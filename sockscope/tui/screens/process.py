@@ -88,7 +88,7 @@ class ProcessRoom(Room):
             self.tree_list.show(_distinct(tree_lines(make_tree(
                 self.pid, observation, memory, holding, opened=self.opened, width=pane,
             ))))
-        self.fds.show(fd_lines(holding, observation))
+        self.fds.show(fd_lines(holding, observation, width // 2 if width >= WIDE else width))
 
     def wanted(self) -> Wanted:
         """Return the process, and its sockets."""

@@ -19,7 +19,7 @@ from sockscope.present.columns import COLUMNS
 from sockscope.present.format import count, endpoint
 from sockscope.present.text import sanitise
 from sockscope.tui.arrangement import NO_QUERY, HeadLine, Table, View, arrange_lines
-from sockscope.tui.pictures.parts import Part
+from sockscope.tui.pictures.parts import Part, line, wrap
 from sockscope.tui.screens.dialogs import ChoiceDialog
 from sockscope.tui.screens.room import FACETS, Room
 from sockscope.tui.toggles import TOGGLES, narrow, toggle
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sockscope.tui.session import Session
     from sockscope.tui.widgets.keyed_lines import KeyedLines
 
+TALL_FROM, TALL_SENTENCE = 24, 2  # rows of terminal, lines of the sentence
 MOST_SHOWN = 200  # sockets whose details are read for being on screen
 SORTS = tuple(dict.fromkeys(column.sort for column in COLUMNS.values() if column.sort in SORT_KEYS))
 GROUPS = ("process", "remote", "state", "port", "user")
@@ -90,6 +91,10 @@ class SocketsRoom(Room):
         self.table.show(table, observation, before, self.view.sort, reverse=self.view.reverse)
         self.show_sentence()
 
+    def on_resize(self) -> None:
+        """Give the sentence two lines where there is room."""
+        self.said.styles.height = TALL_SENTENCE if self.size.height >= TALL_FROM else 1
+
     def show_sentence(self) -> None:
         """Why, since when and the mend for the cursor's row; else what is worth knowing of the whole."""
         observation, socket = self.session.observation, self.table.cursor_socket
@@ -98,7 +103,12 @@ class SocketsRoom(Room):
         if socket is not None and (text := sentence(socket, observation)):
             role = row_role(socket, observation)
             glyph = {"severe": "▲ ", "warning": "! "}.get(role, "")
-            self.said.show(((" " + glyph + sanitise(text), role if glyph else "plain"),))
+            most = TALL_SENTENCE if self.size.height >= TALL_FROM else 1
+            lines = wrap(glyph + sanitise(text), self.size.width - 2, role if glyph else "plain", indent=" ")
+            if len(lines) > most:
+                rest = "".join(part for one in lines[most - 1 :] for part, _ in one.parts)
+                lines[most - 1 :] = [line((rest, lines[0].parts[0][1]))]
+            self.said.show(*(one.parts for one in lines))
             return
         self.said.show(self._of_the_whole(self.table.table, observation))
 
@@ -159,9 +169,9 @@ class SocketsRoom(Room):
     def on_keyed_lines_folded(self, event: KeyedLines.Folded) -> None:
         """Open or close a heading."""
         event.stop()
-        line = self.table.cursor_line
-        if isinstance(line, HeadLine):
-            self._set_view(folds={**self.view.folds, line.name: not line.is_folded})
+        head = self.table.cursor_line
+        if isinstance(head, HeadLine):
+            self._set_view(folds={**self.view.folds, head.name: not head.is_folded})
 
     def on_keyed_lines_followed(self, event: KeyedLines.Followed) -> None:
         """Open the anatomy of a socket, or a heading."""
@@ -170,7 +180,7 @@ class SocketsRoom(Room):
         if socket is None:
             self.table.action_fold()
             return
-        siblings = tuple(line.key for line in self.table.table.lines if not isinstance(line, HeadLine))
+        siblings = tuple(one.key for one in self.table.table.lines if not isinstance(one, HeadLine))
         self.scope_app.open_socket(socket.key, siblings)
 
     def on_socket_table_sort_asked(self, event: SocketTable.SortAsked) -> None:

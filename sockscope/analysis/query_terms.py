@@ -377,15 +377,15 @@ def _queue(get: Callable[[Socket, Observation], float | None], fill: Callable[[S
 
 
 def _receive_fill(socket: Socket) -> float | None:
-    from sockscope.analysis.queues import receive_queue  # noqa: PLC0415  # only a % asks for it
+    from sockscope.analysis.queues import receive_fill  # noqa: PLC0415  # only a % asks for it
 
-    return receive_queue(socket).fill
+    return receive_fill(socket)
 
 
 def _send_fill(socket: Socket) -> float | None:
-    from sockscope.analysis.queues import send_queue  # noqa: PLC0415  # only a % asks for it
+    from sockscope.analysis.queues import send_fill  # noqa: PLC0415  # only a % asks for it
 
-    return send_queue(socket).fill
+    return send_fill(socket)
 
 
 def _received(socket: Socket, _: Observation) -> float | None:

@@ -26,7 +26,7 @@ __all__ = ["CELLS", "Cell", "row_role"]
 _FRESH_S = 2.0  # younger than this is dim: it may be over before one has read it
 _UNHELD = {
     "not-accepted": "not accepted", "orphan": "orphan", "syn-queue": "handshake", "time-wait": "",
-    "unheld": "no holder", "not-scanned": words.UNKNOWN,
+    "unheld": "no holder", "not-scanned": words.UNKNOWN, "kernel": "(kernel)",
 }
 
 

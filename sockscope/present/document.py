@@ -12,7 +12,7 @@ from sockscope.analysis.queues import accept_queue, receive_queue, send_queue
 from sockscope.model.detail import Read, SocketDetail, TcpInfo
 from sockscope.model.observation import Observation
 from sockscope.model.process import Process
-from sockscope.model.socket import Endpoint, Holder, Socket
+from sockscope.model.socket import Endpoint, Socket
 from sockscope.model.verdict import Move, RowMove
 from sockscope.present import records as r
 from sockscope.present.lossless import clean, optional_text, text_and_base64
@@ -46,26 +46,87 @@ def _head(observation: Observation) -> r.HeadRecord:
 # -- sockets ------------------------------------------------------------------------------------------------------
 
 
-def socket_record(socket: Socket, observation: Observation) -> r.SocketRecord:
-    """Return one socket's record."""
-    snapshot, key = observation.snapshot, socket.key
-    detail = observation.details.get(key)
-    moves = observation.moves
-    row = moves.get(key) if moves is not None else None
-    peer = peer_of(snapshot, socket)
-    names = observation.names
-    return r.SocketRecord(
-        socket.netns, socket.family, socket.type, socket.protocol, socket.state,
-        _endpoint(socket.local, observation),
-        None if socket.remote is None else _endpoint(socket.remote, observation),
-        _interface(socket, observation), socket.inode, _cookie(socket), socket.uid,
-        None if socket.uid is None or socket.uid not in names.users else clean(names.users[socket.uid]),
-        _receive(socket, peer, detail, row, known=moves is not None),
-        _send(socket, peer, detail, row, known=moves is not None),
-        _accept(socket), _row_move(row, known=moves is not None), row.turn if row is not None else None,
-        socket.drop_count, _timer(socket, detail), _holders(socket, detail, observation),
-        snapshot.holders_complete(socket), _waiters(detail), _watches(detail), _peer(socket, peer), _tcp(detail),
-        ownership(snapshot, socket), socket.shutdown,
+class SocketRecords:
+    """Makes the records of one observation's sockets: `of(socket)`.
+
+    Idle sockets are alike: what their queues say is worked out once for each state of a queue, which halves the time
+    of a document of 100,000 sockets.
+    """
+
+    def __init__(self, observation: Observation) -> None:
+        self._observation = observation
+        self._snapshot = observation.snapshot
+        self._holders_complete = observation.snapshot.scanned_all and not observation.snapshot.hidden_processes
+        self._queues: dict[tuple[object, ...], _Queues] = {}
+        self._names: dict[int, tuple[str | None, str | UnsetType]] = {}
+        self._users = {uid: clean(name) for uid, name in observation.names.users.items()}
+
+    def of(self, socket: Socket) -> r.SocketRecord:
+        """Return one socket's record."""
+        observation, snapshot, key = self._observation, self._snapshot, socket.key
+        detail = observation.details.get(key)
+        moves = observation.moves
+        row = moves.get(key) if moves is not None else None
+        peer = peer_of(snapshot, socket)
+        queues = self._queues_of(socket, peer, detail, row)
+        remote = socket.remote
+        return r.SocketRecord(
+            socket.netns, socket.family, socket.type, socket.protocol, socket.state,
+            _endpoint(socket.local, observation), None if remote is None else _endpoint(remote, observation),
+            None if socket.interface is None else _interface(socket, observation), socket.inode, _cookie(socket),
+            socket.uid, None if socket.uid is None else self._users.get(socket.uid), queues.receive, queues.send,
+            queues.accept, queues.row, row.turn if row is not None else None, socket.drop_count,
+            None if socket.timer is None else _timer(socket, detail), self._holders_of(socket, detail),
+            self._holders_complete or not socket.inode, _waiters(detail), _watches(detail), _peer(socket, peer),
+            _tcp(detail), ownership(snapshot, socket), socket.shutdown,
+        )
+
+    def _queues_of(
+        self, socket: Socket, peer: Socket | None, detail: SocketDetail | None, row: RowMove | None
+    ) -> _Queues:
+        known = self._observation.moves is not None
+        if detail is not None or row is not None or socket.family == "unix":
+            return _queues(socket, peer, detail, row, known=known)
+        state = (socket.protocol, socket.type, socket.state, socket.receive_queued, socket.send_queued,
+                 socket.shutdown, socket.memory)
+        queues = self._queues.get(state)
+        if queues is None:
+            queues = self._queues[state] = _queues(socket, peer, detail, row, known=known)
+        return queues
+
+    def _holders_of(self, socket: Socket, detail: SocketDetail | None) -> list[r.HolderRecord] | None:
+        holders = self._snapshot.holders_of(socket)
+        if not holders:
+            return [] if self._holders_complete or not socket.inode else None
+        read = detail.nonblocking if detail is not None else None
+        flags: Mapping[tuple[int, int], bool] = (read.value or {}) if read is not None else {}
+        made = []
+        for holder in holders:
+            name, base64 = self._name_of(holder.pid)
+            made.append(r.HolderRecord(holder.pid, holder.fd, name, flags.get((holder.pid, holder.fd)), base64))
+        return made
+
+    def _name_of(self, pid: int) -> tuple[str | None, str | UnsetType]:
+        known = self._names.get(pid)
+        if known is None:
+            process = self._snapshot.processes.get(pid)
+            known = self._names[pid] = optional_text(process.name if process is not None else None)
+        return known
+
+
+class _Queues(Struct, frozen=True):
+    receive: r.ReceiveRecord
+    send: r.SendRecord
+    accept: r.AcceptQueueRecord | None
+    row: r.MoveRecord | None
+
+
+def _queues(
+    socket: Socket, peer: Socket | None, detail: SocketDetail | None, row: RowMove | None, *, known: bool
+) -> _Queues:
+    return _Queues(
+        _receive(socket, peer, detail, row, known=known), _send(socket, peer, detail, row, known=known),
+        _accept(socket), _row_move(row, known=known),
     )
 
 
@@ -138,21 +199,6 @@ def _timer(socket: Socket, detail: SocketDetail | None) -> r.TimerRecord | None:
     if expires_s is None and detail is not None and detail.timer_expires_s is not None:
         expires_s = detail.timer_expires_s.value
     return r.TimerRecord(timer.kind, expires_s, timer.retransmits)
-
-
-def _holders(socket: Socket, detail: SocketDetail | None, observation: Observation) -> list[r.HolderRecord] | None:
-    holders = observation.snapshot.holders_of(socket)
-    if not holders:
-        return [] if observation.snapshot.holders_complete(socket) else None
-    read = detail.nonblocking if detail is not None else None
-    flags: Mapping[tuple[int, int], bool] = (read.value or {}) if read is not None else {}
-    return [_holder(holder, observation, flags.get((holder.pid, holder.fd))) for holder in holders]
-
-
-def _holder(holder: Holder, observation: Observation, nonblocking: bool | None) -> r.HolderRecord:
-    process = observation.snapshot.processes.get(holder.pid)
-    name, base64 = optional_text(process.name if process is not None else None)
-    return r.HolderRecord(holder.pid, holder.fd, name, nonblocking, base64)
 
 
 def _waiters(detail: SocketDetail | None) -> list[r.WaiterRecord] | None:

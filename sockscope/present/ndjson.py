@@ -14,7 +14,7 @@ from msgspec import Struct
 from sockscope.model.observation import Observation
 from sockscope.model.snapshot import Changes, Snapshot
 from sockscope.model.socket import Socket, SocketKey
-from sockscope.present.document import document, socket_record
+from sockscope.present.document import SocketRecords, document
 from sockscope.present.lossless import ascii_json
 
 
@@ -28,8 +28,9 @@ def write_ndjson(stream: BinaryIO, observation: Observation, sockets: Sequence[S
     """Write one snapshot of these sockets."""
     encoder = msgspec.json.Encoder()
     _write_head(stream, encoder, observation, sockets)
+    record_of = SocketRecords(observation).of
     for socket in sockets:
-        _write(stream, b'{"record":"socket",', encoder.encode(socket_record(socket, observation)))
+        _write(stream, b'{"record":"socket",', encoder.encode(record_of(socket)))
     _write_end(stream, encoder, observation)
 
 
@@ -43,17 +44,18 @@ def write_ndjson_changes(
     """
     encoder = msgspec.json.Encoder()
     _write_head(stream, encoder, observation, sockets)
+    record_of = SocketRecords(observation).of
     now = frozenset(socket.key for socket in sockets)
     for socket in sockets:
         if socket.key not in shown or socket.key in changes.changed:
             change = b"changed" if socket.key in shown else b"new"
-            line = encoder.encode(socket_record(socket, observation))
+            line = encoder.encode(record_of(socket))
             _write(stream, b'{"record":"socket","change":"' + change + b'",', line)
     before: Snapshot | None = previous.snapshot if previous is not None else None
     for key in shown - now:
         socket_before = before.sockets.get(key) if before is not None else None
         if socket_before is not None and previous is not None:
-            line = encoder.encode(socket_record(socket_before, previous))
+            line = encoder.encode(SocketRecords(previous).of(socket_before))
             _write(stream, b'{"record":"socket","change":"gone",', line)
     _write_end(stream, encoder, observation)
     return now

@@ -29,7 +29,7 @@ def _judge(seen: Serving) -> Server:
     group = seen.group
     loops, singles = _split(seen)
     model, units = _model(seen, loops, singles)
-    mechanism = _mechanism(units) if model != "unknown" or not seen.covers else None
+    mechanism = _mechanism(loops or units) if model != "unknown" or not seen.covers else None
     threads = {thread for unit in units for thread in seen.threads.get(unit) or {(unit.pid, -unit.number)}}
     return Server(
         local=group.local, protocol=group.protocol, model=model, mechanism=mechanism,
@@ -153,7 +153,7 @@ def _pool(seen: Serving, model: str, units: list[Unit]) -> str | None:
         loops = [unit for unit in units if unit.via != "direct"]
         if len(pids) > 1:
             return "pre-forked"
-        return "pre-threaded" if len(loops) > 1 or model == "hybrid" else None
+        return "pre-threaded" if len(loops) > 1 else None
     if model == "process-per-connection":
         parents = {seen.parents.get(pid) for pid in pids} - {None}
         waiting = {seen.parents.get(pid) for pid in seen.guard_pids}
@@ -162,8 +162,10 @@ def _pool(seen: Serving, model: str, units: list[Unit]) -> str | None:
     if model == "thread-per-connection":
         threads = seen.threads_of.get(next(iter(pids), 0))
         is_short = threads is not None and len(pids) == 1 and threads <= len(seen.group.connections)
-        accepting = sum(unit.via == "direct" for unit in seen.guards)
-        return "pre-threaded" if accepting > 1 or is_short or (not seen.guards and seen.queued) else None
+        accepting = [unit.pid for unit in seen.guards if unit.via == "direct"]
+        is_taking_turns = len(accepting) > len(set(accepting)) or (not seen.guards and seen.queued > 0)
+        if is_taking_turns or is_short:
+            return "pre-threaded"
     return "pre-forked" if len(seen.guard_pids) > 1 else None
 
 

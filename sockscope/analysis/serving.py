@@ -18,7 +18,7 @@ from sockscope.model.observation import Observation
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Endpoint, Socket, SocketKey
 
-_SLACK_S = 0.1  # the snapshot is a little older than the details
+_SLACK_S = 0.1  # start times are cut to 10 ms, and read_at_s is when the request was made
 
 
 class Unit(NamedTuple):
@@ -138,13 +138,12 @@ def _is_older(observation: Observation, pid: int, connection: Socket) -> bool | 
     Start times come in hundredths of a second since boot (proc(5), CLK_TCK).
     """
     detail, process = observation.details.get(connection.key), observation.snapshot.processes.get(pid)
-    info = detail.tcp.value if detail is not None and detail.tcp is not None else None
-    if info is None or info.data_segs_in != 0 or info.data_segs_out != 0:
+    read = detail.tcp if detail is not None else None
+    if read is None or read.value is None or read.value.data_segs_in != 0 or read.value.data_segs_out != 0:
         return None
     if process is None or process.start_ticks is None:
         return None
-    process_age_s = observation.snapshot.monotonic_s - process.start_ticks / 100
-    return process_age_s > info.last_ack_recv_ms / 1000 + _SLACK_S
+    return read.read_at_s - process.start_ticks / 100 > read.value.last_ack_recv_ms / 1000 + _SLACK_S
 
 
 def _join(

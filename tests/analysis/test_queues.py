@@ -17,8 +17,8 @@ def tcp(**values: object) -> Socket:
     return make_socket(LOCAL, FAR, **values)
 
 
-def marked(socket: Socket, **values: int) -> SocketDetail:
-    return SocketDetail(socket.key, marks=Read(Marks(**{"receive_lowat": 1, **values}), 0.0))
+def marked(socket: Socket, receive_lowat: int = 1, notsent_lowat: int | None = None) -> SocketDetail:
+    return SocketDetail(socket.key, marks=Read(Marks(receive_lowat, notsent_lowat), 0.0))
 
 
 def test_bulk_fill_is_the_buffers_own_accounting() -> None:

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import os
-import select
-import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from field import servers
+from field.io_models import Told, await_told, crowd, report, summary
 
-from sockscope.analysis.io_model import servers as told_servers
-from sockscope.collect.deep import read_deep
-from sockscope.collect.live import LiveSource
-from sockscope.model.observation import Observation
-from sockscope.model.server import Server
-from sockscope.model.snapshot import Scope
-
-Told = tuple[str, str | None, str | None, str | None, str | None]  # model, mechanism, trigger, pool, exclusive
 Start = Callable[[], AbstractContextManager[servers.Running]]
 
 LOOP = ("event-loop", "epoll", "level", None, None)
@@ -79,52 +69,6 @@ CASES: dict[str, tuple[Start, Told, Told]] = {  # start, idle, serving
     ),
 }
 TAKES = {"prefork": 4, "thread-pool": 8, "iterative": 1, "forking": 40}  # socketserver's max_children is 40
-
-
-@contextmanager
-def crowd(port: int, count: int) -> Iterator[None]:
-    """Connections that stay open, one after the other: a backlog of 5 drops what comes in a burst.
-
-    One that is not answered in half a second is left to itself: some servers serve no more than a few.
-    """
-    with ExitStack() as stack:
-        for _ in range(count):
-            client = stack.enter_context(socket.socket())
-            client.setblocking(False)
-            client.connect_ex(("127.0.0.1", port))
-            select.select((), (client,), (), 0.5)
-        yield
-
-
-def look(port: int) -> tuple[Server, Observation]:
-    source = LiveSource()
-    try:
-        snapshot = source.snapshot(Scope())
-    finally:
-        source.close()
-    near = [row for row in snapshot.sockets.values() if row.is_inet and row.local.port == port]
-    details, _ = read_deep(snapshot, near)
-    observation = Observation(snapshot, details=details)
-    return next(one for one in told_servers(observation) if one.local.port == port), observation
-
-
-def summary(server: Server) -> Told:
-    return server.model, server.mechanism, server.trigger, server.pool, server.exclusive
-
-
-def await_told(port: int, wanted: Told, connections: int) -> Server:
-    """The server's threads need a moment to come to rest; a busy one is rightly told as less."""
-    end = time.monotonic() + 15
-    while True:
-        server, _ = look(port)
-        if (summary(server) == wanted and server.connections == connections) or time.monotonic() > end:
-            return server
-
-
-def report(name: str, count: int, server: Server) -> None:
-    print(f"\n{name}, {count} clients: {summary(server)} {server.connections} connections, {server.threads} threads")
-    for line in server.evidence:
-        print("   ", line)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to read other users' threads")

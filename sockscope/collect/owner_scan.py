@@ -140,9 +140,10 @@ class OwnerScan:
             self._drop(entry.pid)
             return 1
         entry.refused = False
-        if entry.directory.count != len(names):
+        count = directory.count if self._has_counts else len(names)
+        if entry.directory.count != count:
             entry.changed_at = self.look
-        entry.directory = FdDirectory(len(names), directory.inode)
+        entry.directory = FdDirectory(count, directory.inode)
         if self.map.put(entry.pid, found):
             entry.changed_at = self.look
         return read

@@ -22,7 +22,8 @@ def cache_folder() -> str | None:
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     if not base.startswith("/"):
-        base = os.environ.get("HOME", "") + "/.cache"
+        home = os.environ.get("HOME", "")
+        base = f"{home}/.cache" if home else ""
     return f"{base}/sockscope" if base.startswith("/") and _is_ours(base) else None
 
 

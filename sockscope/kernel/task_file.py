@@ -54,7 +54,12 @@ def find_offsets(btf: Btf) -> Offsets:
 
 
 def assemble(at: Offsets) -> bytes:
-    """Assemble the program. Its context holds pointers: meta at 0, task at 8, fd at 16, file at 24."""
+    """Assemble the program. Its context holds pointers: meta at 0, task at 8, fd at 16, file at 24.
+
+    Raises MalformedError where an offset does not fit an instruction.
+    """
+    if not all(0 <= offset < 1 << 15 for offset in at[:-1]) or not 0 < at.function_id < 1 << 31:
+        raise MalformedError("task_file: offsets beyond what an instruction can hold")
     code = [
         _op(0xBF, 6, 1),  # r6 = context
         _op(0x79, 7, 6, 24),  # r7 = file

@@ -106,8 +106,12 @@ def test_with_bpf_only_processes_that_changed_are_decoded(
     monkeypatch: pytest.MonkeyPatch, crowd: Callable[[int], int],
 ) -> None:
     decoded: list[int] = []
-    real = task_file.sockets_of
-    monkeypatch.setattr("sockscope.collect.owner_bpf.sockets_of", lambda raw: decoded.append(len(raw)) or real(raw))
+
+    def counted(records: bytes) -> dict[int, int]:
+        decoded.append(len(records))
+        return task_file.sockets_of(records)
+
+    monkeypatch.setattr("sockscope.collect.owner_bpf.sockets_of", counted)
     owners = OwnerMap(bpf=True)
     holder = crowd(600)
     first = owners.refresh((), None)

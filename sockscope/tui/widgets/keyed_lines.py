@@ -214,7 +214,11 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
         style = self._styles_of.get(role)
         if style is None:
             name = f"lines--{role}" if role in ROLES or role.startswith("cursor") else "lines--plain"
-            style = self._styles_of[role] = self.get_component_rich_style(name, partial=True)
+            style = self.get_component_rich_style(name, partial=True)
+            colour = self.get_component_styles(name).color
+            if 0 < colour.a < 1:  # a rich style has no transparency: without this, muted text is as loud as the rest
+                style += Style(color=self.background_colors[1].blend(colour, colour.a, 1.0).rich_color)
+            self._styles_of[role] = style
         return style
 
     def render_line(self, y: int) -> Strip:

@@ -6,6 +6,7 @@ a walk of the whole machine's TCP hash (10 ms), so their number a look is bounde
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from sockscope.collect.tables import Tables
@@ -16,6 +17,7 @@ from sockscope.model.process import Process
 from sockscope.model.snapshot import Scope
 
 _LIMIT = 8
+_BUDGET_S = 0.03  # a look, then the others wait for the next one
 _ASK_AGAIN = 30  # looks: a process can move to another namespace by setns(2)
 
 
@@ -29,12 +31,20 @@ class OtherNamespaces:
         self._own = own
         self._by_netlink = by_netlink
         self._looks = 0
+        self._postponed = 0
         self._known: dict[tuple[int, int | None], int | None] = {}
 
     def read(self, scope: Scope) -> None:
         """Look at the tables of the namespaces known so far. Never raises."""
-        self.has_changed = False
-        for tables in self.tables.values():
+        self.has_changed, self._postponed = False, 0
+        if not scope.namespaces:
+            return
+        begun = time.monotonic()
+        for netns in list(self.tables):
+            if time.monotonic() - begun > _BUDGET_S:
+                self._postponed += 1
+                continue
+            tables = self.tables[netns] = self.tables.pop(netns)  # to the end: those left out come first next time
             tables.read(scope)
             self.has_changed = self.has_changed or tables.has_changed
 
@@ -44,7 +54,8 @@ class OtherNamespaces:
         A kept netlink socket would keep an abandoned namespace alive.
         """
         self._looks += 1
-        inside = self._find(processes)
+        found = self._find(processes)  # always: a socket of theirs must not be taken for one of ours in no table
+        inside = found if scope.namespaces else {}
         for netns in self.tables.keys() - inside.keys():
             self.tables.pop(netns).close()
             self.has_changed = True
@@ -58,8 +69,13 @@ class OtherNamespaces:
                 self.has_changed = True
             else:
                 left_out += 1
-        detail = "network namespaces not looked into; --pid of a process inside shows one"
-        self._gaps = [Gap("netns", "over_budget", left_out, detail)] if left_out else []
+        self._gaps = []
+        if left_out:
+            detail = "network namespaces not looked into; --pid of a process inside shows one"
+            self._gaps.append(Gap("netns", "over_budget", left_out, detail))
+        if self._postponed:
+            detail = "network namespaces not read at this look: their rows are older"
+            self._gaps.append(Gap("netns", "over_budget", self._postponed, detail))
 
     def netns_of(self, pid: int, start_ticks: int | None) -> int | None:
         """Tell the namespace found for a process; None where it could not be read."""

@@ -23,6 +23,7 @@ class Scope(Struct, frozen=True):
     pids: frozenset[int] | None = None
     commands: bool = False  # read command lines, cgroups, limits of the holders (--deep, --pid)
     timers: bool = False  # decode the timers' remaining time (one-shot; the live view masks it)
+    namespaces: bool = True  # also read other network namespaces that holders are in (containers)
 
 
 class Counters(Struct, frozen=True):

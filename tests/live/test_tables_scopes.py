@@ -256,6 +256,9 @@ def test_sockets_of_another_namespace_are_read_in_it(by_netlink: bool) -> None:
             assert [(one.state, one.local.port) for one in mine] == [("LISTEN", int(line))]
             assert mine[0].netns != snapshot.netns
             assert mine[0].send_queued == (6 if by_netlink else None)
+            narrow = source.snapshot(Scope(namespaces=False))
+            assert {one.netns for one in narrow.sockets.values()} == {snapshot.netns}
+            assert mine[0].inode not in by_inode(narrow)
             inside.communicate("")
             assert mine[0].key not in source.snapshot(Scope()).sockets
     finally:

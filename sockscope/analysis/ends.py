@@ -42,14 +42,15 @@ def fold_ends(ends: Ends, before: Snapshot | None, now: Snapshot, changes: Chang
         return Ends(addresses, first, more)
     old: Mapping[SocketKey, Socket] = before.sockets if before is not None else {}
     rows = now.sockets
-    left = [old[key] for key in changes.gone if key in old]
+    left = [row for key in changes.gone if (row := old.get(key)) is not None and row.state not in ENDED]
     moved = [rows[key] for key in changes.changed if key in rows and key in old and rows[key].state != old[key].state]
-    if not (left or moved or changes.new):
+    born = [row for key in changes.new if (row := rows.get(key)) is not None and row.state not in ENDED]
+    if not (left or moved or born):
         return ends
     first, more = dict(ends.first), dict(ends.more)
     for socket in (*left, *moved):
         _remove(socket, first, more)
-    _enter((*moved, *(rows[key] for key in changes.new if key in rows)), ends.addresses, first, more)
+    _enter((*moved, *born), ends.addresses, first, more)
     return Ends(ends.addresses, first, more)
 
 

@@ -35,10 +35,11 @@ class OwnerIterator:
         """Look again. Decodes the sockets of those processes only whose records differ from the last look's."""
         self.look += 1
         raw = self._program.read()
-        if self.look == 1 and not _is_trusted(self._program, raw):
-            raise MalformedError("task_file: it does not tell of our own fds what /proc tells")
         if raw != self._raw:
-            self._apply(split_by_process(raw))
+            groups = split_by_process(raw)
+            if self._raw is None and not _is_trusted(self._program, groups):
+                raise MalformedError("task_file: it does not tell of our own fds what /proc tells")
+            self._apply(groups)
             self._raw = raw
         self._look_at_processes()
 
@@ -115,16 +116,16 @@ def _offsets() -> Offsets:
     return at
 
 
-def _is_trusted(program: TaskFile, raw: bytes) -> bool:
+def _is_trusted(program: TaskFile, groups: dict[int, bytes]) -> bool:
     """Compare what it tells of ourselves with /proc, on a socket opened for that where we have none.
 
     Another thread of ours may open or close a socket between the two, so a first mismatch is tried again.
     """
-    agrees = agrees_with_proc(raw)
+    agrees = agrees_with_proc(groups)
     if agrees is None:
         import socket  # noqa: PLC0415 (nearly always we have a netlink socket)
 
         left, right = socket.socketpair()
         with left, right:
-            agrees = agrees_with_proc(program.read())
-    return bool(agrees) or agrees_with_proc(program.read()) is True
+            agrees = agrees_with_proc(split_by_process(program.read()))
+    return bool(agrees) or agrees_with_proc(split_by_process(program.read())) is True

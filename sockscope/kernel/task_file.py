@@ -15,6 +15,7 @@ import ctypes
 import os
 import struct
 from bisect import bisect_right
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sockscope.kernel.btf import Btf
@@ -130,12 +131,12 @@ class TaskFile:
             os.close(walk)
 
 
-def agrees_with_proc(raw: bytes) -> bool | None:
+def agrees_with_proc(groups: Mapping[int, bytes]) -> bool | None:
     """Whether records tell of our own sockets what /proc/self/fd tells; None where we have none. Raises OSError."""
     own = os.getpid()
     with FdFolder(own) as folder:
         expected = folder.sockets(folder.names())
-    return {fd: inode for inode, pid, fd in RECORD.iter_unpack(raw) if pid == own} == expected if expected else None
+    return sockets_of(groups.get(own, b"")) == expected if expected else None
 
 
 def split_by_process(raw: bytes) -> dict[int, bytes]:

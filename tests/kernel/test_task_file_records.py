@@ -41,6 +41,6 @@ def test_records_in_numbers_of_another_pid_namespace_are_not_trusted() -> None:
     with left, right:
         own = [(int(os.readlink(f"/proc/self/fd/{fd}")[8:-1]), int(fd)) for fd in os.listdir("/proc/self/fd")  # noqa: PTH115, PTH208
                if os.path.lexists(f"/proc/self/fd/{fd}") and os.readlink(f"/proc/self/fd/{fd}").startswith("socket:")]  # noqa: PTH115
-        assert agrees_with_proc(pack([(inode, os.getpid(), fd) for inode, fd in own])) is True
-        assert agrees_with_proc(pack([(inode, os.getpid() + 1, fd) for inode, fd in own])) is False
-        assert agrees_with_proc(b"") is False
+        assert agrees_with_proc(split_by_process(pack([(inode, os.getpid(), fd) for inode, fd in own]))) is True
+        assert agrees_with_proc(split_by_process(pack([(inode, os.getpid() + 1, fd) for inode, fd in own]))) is False
+        assert agrees_with_proc(split_by_process(b"")) is False

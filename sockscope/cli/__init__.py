@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 if os.name == "posix" and os.geteuid() == 0:
     # Root must not leave bytecode behind in a user's installation.
@@ -57,14 +58,19 @@ def _finish(code: int) -> int:
         return code
     try:
         sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_the_rest()
     except (OSError, ValueError) as error:
-        if not isinstance(error, BrokenPipeError):
+        if code != CANNOT_READ:  # else it was said already
             say(f"cannot write: {error.strerror if isinstance(error, OSError) else error}")
-            code = CANNOT_READ
-    try:
+        code = CANNOT_READ
+        _discard_the_rest()
+    return code
+
+
+def _discard_the_rest() -> None:
+    """Let what is still buffered go nowhere: the interpreter flushes once more at its end."""
+    with suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.close(null)
-    except OSError:
-        return code
-    return code

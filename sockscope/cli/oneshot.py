@@ -23,6 +23,7 @@ from sockscope.model.observation import Observation
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
 from sockscope.model.source import Source
+from sockscope.present.text import to_ascii
 
 
 def run_oneshot(options: argparse.Namespace, choices: Choices, selection: Selection) -> int:
@@ -104,11 +105,11 @@ def _write_table(
 ) -> None:
     from sockscope.present.table import gap_lines, table_lines  # noqa: PLC0415  # one writer of five is needed
 
-    out = text_output()
+    out, plain = text_output(), options.ascii or not speaks_unicode()
     if sockets:
         lines = table_lines(
             observation, sockets, width=terminal_width(), columns=choices.columns, header=not options.no_header,
-            colour=wants_colour(choices.colour), ascii=options.ascii or not speaks_unicode(),
+            colour=wants_colour(choices.colour), ascii=plain,
         )
         for line in lines:
             out.write(line + "\n")
@@ -116,7 +117,7 @@ def _write_table(
         from sockscope.present.fd_table import fd_lines  # noqa: PLC0415  # --pid only
 
         for line in fd_lines(observation, header=not options.no_header):
-            out.write(line + "\n")
+            out.write((to_ascii(line) if plain else line) + "\n")
     out.flush()
     for line in gap_lines(observation.snapshot):
         say(line)

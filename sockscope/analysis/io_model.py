@@ -91,7 +91,7 @@ def _one_each(seen: Serving, singles: list[Unit]) -> str:
         return "thread-per-connection"
     if any(unit.pid in seen.guard_pids for unit in singles):  # another thread of it waits for the next one
         return "thread-per-connection"
-    if len(singles) == 1 and seen.holders == {pids[0]} and not seen.guards:
+    if len(singles) == 1 and seen.holders == {pids[0]} and not seen.guards and seen.is_listener_read:
         return "iterative"
     return "process-per-connection"
 

@@ -1,8 +1,8 @@
 """Both queues of a socket: bytes, capacity, fill, mark, and what poll() and send() say about them.
 
 Fills follow the kernel's accounting (kernel-facts.md 1.4), which counts truesize, so a fill need not equal bytes over
-capacity. Without a SocketDetail every number comes from the bulk row, with the bulk formula: pass no detail where a
-table shows a fill, or it jumps when the detail arrives.
+capacity. Without a SocketDetail every number comes from the bulk row, with the bulk formula. A table that shows both
+kinds of rows asks for `by_window=False`, or a fill jumps when the detail arrives.
 """
 
 from __future__ import annotations
@@ -27,16 +27,18 @@ _PRESSURE = 7 / 8  # of the receive buffer: from here on any byte is readable, w
 _DELAYED_ACK_MS = 250  # TCP_DELACK_MAX is 200 ms (include/net/tcp.h)
 
 
-def receive_queue(socket: Socket, peer: Socket | None = None, detail: SocketDetail | None = None) -> Queue:
+def receive_queue(
+    socket: Socket, peer: Socket | None = None, detail: SocketDetail | None = None, *, by_window: bool = True
+) -> Queue:
     """Measure and judge what waits to be read. A unix socket's unread bytes are charged to its `peer`: pass it.
 
     `queued_bytes` is payload for TCP (an unread FIN not counted) and unix streams, buffer memory for UDP, and the
-    first message alone for unix datagrams. With `detail`, the mark is the one read and the fill counts the window too.
+    first message alone for unix datagrams. With `detail` the mark is the one read, and `by_window` the fill counts the window.
     """
     if socket.is_listener:
         return _listener_queue(socket)
     if socket.protocol == "tcp":
-        return _tcp_receive(socket, detail)
+        return _tcp_receive(socket, detail, by_window=by_window)
     if socket.family == "unix":
         return _unix_receive(socket, peer)
     return _datagram_receive(socket)
@@ -116,7 +118,7 @@ def _listener_queue(socket: Socket) -> Queue:
     return Queue(None, None, receive_fill(socket), None, None, None, verdict.ready, verdict.reason)
 
 
-def _tcp_receive(socket: Socket, detail: SocketDetail | None) -> Queue:
+def _tcp_receive(socket: Socket, detail: SocketDetail | None, *, by_window: bool) -> Queue:
     payload, memory = receive_payload(socket), socket.memory
     marks = detail.marks.value if detail is not None and detail.marks is not None else None
     info = detail.tcp.value if detail is not None and detail.tcp is not None else None
@@ -135,9 +137,8 @@ def _tcp_receive(socket: Socket, detail: SocketDetail | None) -> Queue:
     else:
         verdict = readiness.tcp_readable(payload, mark, room)
     fill = receive_fill(socket)
-    if info is not None and info.rcv_wnd is not None and payload:
-        by_window = payload / (payload + info.rcv_wnd)
-        fill = by_window if fill is None else max(fill, by_window)
+    if by_window and info is not None and info.rcv_wnd is not None and payload:
+        fill = max(fill or 0.0, payload / (payload + info.rcv_wnd))
     return Queue(
         payload, memory.receive_buffer if memory is not None else None, fill, mark.bytes, mark.source,
         _receive_mark_fraction(mark.bytes, payload, fill, memory), verdict.ready, verdict.reason, eof=ended,

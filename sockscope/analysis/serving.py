@@ -78,7 +78,7 @@ def group_listeners(snapshot: Snapshot) -> list[Group]:
         ports.add((row.netns, row.local.port))
         names.add((row.local.path, row.local.abstract))
     for row in snapshot.sockets.values():
-        if row.state == "LISTEN" or not row.inode or row.inode not in snapshot.holders:
+        if row.state == "LISTEN" or not row.inode:  # without a file it is not accepted yet, or closed
             continue
         if row.family == "unix":
             if row.local.path is None or not row.peer_inode or (row.local.path, row.local.abstract) not in names:
@@ -191,10 +191,9 @@ def _value_of_watches(detail: SocketDetail | None) -> tuple[Watch, ...]:
 
 
 def _is_read(detail: SocketDetail | None) -> bool:
-    """Whether threads and epoll sets were both read."""
-    if detail is None or detail.waiters is None or detail.watches is None:
-        return False
-    return detail.waiters.value is not None and detail.watches.value is not None
+    """Whether threads and epoll sets were both read, with nothing left out."""
+    reads = (detail.waiters, detail.watches) if detail is not None else (None,)
+    return all(read is not None and read.value is not None and read.gap is None for read in reads)
 
 
 def _nonblocking(details: Iterable[SocketDetail | None]) -> bool | None:

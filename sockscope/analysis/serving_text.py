@@ -17,9 +17,10 @@ def evidence_of(seen: Serving, model: str, loops: Sequence[Unit], singles: Seque
     if seen.unattended:
         lines.append(f"{seen.unattended} of {count} connections have nobody waiting on them at this moment")
     if seen.unread:
-        lines.append(f"the waiters of {seen.unread} of {count} connections were not read")
+        lines.append(f"the waiters of {seen.unread} of {count} connections were not wholly read")
     if not count:
-        lines.append("no connection is open: told by the listener alone")
+        rest = "; what becomes of one shows only then" if model == "unknown" else ": told by the listener alone"
+        lines.append("no connection is open" + rest)
     if seen.is_older_than_its_connection and model == "process-per-connection":
         lines.append("the processes were there before their connections")
     if model == "iterative":

@@ -65,7 +65,7 @@ def _pointed(glyph: str, cell: Cell, room: int | None) -> Cell:
 
 def _receive(socket: Socket, observation: Observation) -> Queue:
     peer = peer_of(observation.snapshot, socket) if socket.family == "unix" else None
-    return receive_queue(socket, peer, observation.details.get(socket.key))
+    return receive_queue(socket, peer, observation.details.get(socket.key), by_window=False)
 
 
 def _send(socket: Socket, observation: Observation) -> Queue:

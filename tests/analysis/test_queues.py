@@ -33,6 +33,7 @@ def test_a_window_limited_buffer_is_full_by_its_window_once_that_is_read() -> No
     assert receive_queue(socket).fill == 0.64
     detail = tcp_detail(socket, 0.0, rcv_wnd=0)
     assert receive_queue(socket, detail=detail).fill == 1.0
+    assert receive_queue(socket, detail=detail, by_window=False).fill == 0.64  # a table's rows do not jump
 
 
 @pytest.mark.parametrize(("state", "queued", "payload"), [

@@ -10,7 +10,7 @@ WAYS = {
     "sockets": [],
     "port": ["2"],
     "process": ["slash", *"node", "enter", "3"],
-    "socket": ["slash", *"pid:23118 remote:41022", "enter", "enter"],
+    "socket": ["slash", *"pid:23118 state:established", "enter", "enter"],
     "listener": ["slash", *"pid:23118 state:listen", "enter", "enter"],
     "findings": ["4"],
 }

@@ -22,7 +22,7 @@ def servers(observation: Observation) -> tuple[Server, ...]:
     Where nothing was read of a listener's waiters, or nothing was served yet, the model is unknown unless what waits on
     the listener decides it; the evidence says which.
     """
-    return tuple(_judge(serving_of(observation, group)) for group in group_listeners(observation.snapshot))
+    return tuple(_judge(serving_of(observation, group)) for group in group_listeners(observation))
 
 
 def _judge(seen: Serving) -> Server:
@@ -34,7 +34,7 @@ def _judge(seen: Serving) -> Server:
     return Server(
         local=group.local, protocol=group.protocol, model=model, mechanism=mechanism,
         trigger=_trigger(seen, units) if mechanism == "epoll" else None, pool=_pool(seen, model, units),
-        exclusive=_exclusive(seen), connections=len(group.connections), threads=len(threads) if units else None,
+        exclusive=_exclusive(seen), connections=group.count, threads=len(threads) if units else None,
         listeners=tuple(row.key for row in group.listeners), evidence=evidence_of(seen, model, loops, singles),
     )
 
@@ -73,7 +73,7 @@ def _model(seen: Serving, loops: list[Unit], singles: list[Unit]) -> tuple[str, 
         return "event-loop", loops + _idle_siblings(seen, loops)
     if singles:
         return _one_each(seen, singles), singles
-    if seen.group.connections:
+    if seen.group.count:
         return _unattended(seen), []
     return _idle(seen)
 
@@ -100,7 +100,7 @@ def _unattended(seen: Serving) -> str:
     """Nobody was seen waiting on any connection: only counts can tell, and seldom do."""
     pids = {unit.pid for unit in seen.guards} or set(seen.holders)
     is_single = len(pids) == 1 and seen.threads_of.get(next(iter(pids))) == 1
-    return "event-loop" if is_single and len(seen.group.connections) > 1 and not seen.queued else "unknown"
+    return "event-loop" if is_single and seen.group.count > 1 and not seen.queued else "unknown"
 
 
 def _idle(seen: Serving) -> tuple[str, list[Unit]]:
@@ -161,7 +161,7 @@ def _pool(seen: Serving, model: str, units: list[Unit]) -> str | None:
         return "pre-forked" if is_taking_turns and pids & seen.holders else None
     if model == "thread-per-connection":
         threads = seen.threads_of.get(next(iter(pids), 0))
-        is_short = threads is not None and len(pids) == 1 and threads <= len(seen.group.connections)
+        is_short = threads is not None and len(pids) == 1 and threads <= seen.group.count
         accepting = [unit.pid for unit in seen.guards if unit.via == "direct"]
         is_taking_turns = len(accepting) > len(set(accepting)) or (not seen.guards and seen.queued > 0)
         if is_taking_turns or is_short:

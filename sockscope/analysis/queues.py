@@ -33,7 +33,8 @@ def receive_queue(
     """Measure and judge what waits to be read. A unix socket's unread bytes are charged to its `peer`: pass it.
 
     `queued_bytes` is payload for TCP (an unread FIN not counted) and unix streams, buffer memory for UDP, and the
-    first message alone for unix datagrams. With `detail` the mark is the one read, and `by_window` the fill counts the window.
+    first message alone for unix datagrams. With `detail` the mark is the one read, and `by_window` lets the fill count
+    the window.
     """
     if socket.is_listener:
         return _listener_queue(socket)

@@ -13,7 +13,7 @@ _FEW = 4
 def evidence_of(seen: Serving, model: str, loops: Sequence[Unit], singles: Sequence[Unit]) -> tuple[str, ...]:
     """List what was seen, the deciding fact first."""
     lines = [*_loop_lines(seen, loops), *_single_lines(seen, singles), *_listener_lines(seen)]
-    count = len(seen.group.connections)
+    count = seen.group.count
     if seen.unattended:
         lines.append(f"{seen.unattended} of {count} connections have nobody waiting on them at this moment")
     if seen.unread:

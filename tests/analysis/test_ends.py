@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scripted import Script, change, make_unix
 
 from sockscope.analysis.ends import other_end
-from sockscope.analysis.peers import peer_of
+from sockscope.analysis.peers import normalised, peer_of
 from sockscope.model.socket import Socket
 
 ADDRESSES = ["127.0.0.1", "192.0.2.1", "192.0.2.2", "::ffff:127.0.0.1"]
@@ -26,9 +26,17 @@ def every_row() -> list[Socket]:
     return [*rows, pair, make_unix(peer_inode=pair.inode)]
 
 
+def tuple_of(row: Socket) -> tuple[object, ...]:
+    """What no two connections of a namespace share, mapped or not."""
+    remote = row.remote
+    if remote is None:
+        return row.key
+    return row.netns, normalised(row.local.address), row.local.port, normalised(remote.address), remote.port
+
+
 ROWS = every_row()
 looks = st.lists(st.lists(st.tuples(st.sampled_from(ROWS), st.sampled_from(["ESTABLISHED", "TIME_WAIT"])),
-                          unique_by=lambda pair: pair[0].key, max_size=14), min_size=1, max_size=6)
+                          unique_by=lambda pair: tuple_of(pair[0]), max_size=14), min_size=1, max_size=6)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -59,8 +59,8 @@ async def take(picture: Picture) -> None:
 
 async def looks(app: SockscopeApp, number: int) -> None:
     """Wait until the app has shown that many snapshots."""
-    while (seen := app.session.observation) is None or seen.snapshot.sequence < number:
-        await asyncio.sleep(0.1)  # noqa: ASYNC110  # the feed is a thread; the app has no event for "the tenth look"
+    while (seen := app.session.observation) is None or seen.snapshot.sequence < number:  # noqa: ASYNC110 (no event for it)
+        await asyncio.sleep(0.1)
 
 
 def main() -> int:

@@ -26,6 +26,7 @@ class OwnerScan:
         self.entries: dict[int, Entry] = {}
         self.gaps: list[Gap] = []
         self.look = 0  # the number of this look
+        self.hides_others = False  # processes of others are not even listed
         self._root = root
         self._pids = pids
         self._has_counts = has_counts
@@ -91,10 +92,12 @@ class OwnerScan:
         if self._pids is not None:
             return self._pids
         try:
-            return list_pids(self._root)
+            pids = list_pids(self._root)
         except OSError as error:
             self.gaps.append(Gap("holders", "unsupported", detail=f"{self._root}: {error.strerror}"))
             return ()
+        self.hides_others = 1 not in pids  # there always is an init: procfs is mounted with hidepid=2
+        return pids
 
     def _look_at(self, pid: int) -> None:
         entry = self.entries.get(pid)

@@ -31,7 +31,8 @@ class OwnerState(Struct, frozen=True):
     """What one look found. `holders` is keyed by socket inode and holds every holder of every socket.
 
     `processes` are the holders (and all of `pids`, where they were given). `hidden_processes` counts those that have
-    open fds which we may not read. `source`: bpf or proc.
+    open fds which we may not read, and is one too high where procfs does not list others' processes (hidepid=2).
+    `source`: bpf or proc.
     """
 
     holders: Mapping[int, tuple[Holder, ...]]
@@ -127,6 +128,9 @@ class OwnerMap:
         gaps = scan.gaps
         if hidden:
             gaps.append(Gap("holders", "not_permitted", hidden, "processes whose open files may not be read"))
+        if scan.hides_others:
+            hidden += 1  # at least
+            gaps.append(Gap("holders", "not_permitted", detail="procfs (hidepid) does not even list others' processes"))
         return self._state(scan, "proc", hidden, gaps)
 
     def _state(

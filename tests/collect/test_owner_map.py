@@ -22,6 +22,7 @@ class FakeProc:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.process(1, {})
 
     def process(self, pid: int, fds: dict[int, int], name: str = "x", start: int = 100) -> None:
         home = self.root / str(pid)
@@ -130,7 +131,15 @@ def test_links_that_may_not_be_read_hide_a_process_as_well(proc: FakeProc, monke
 
     proc.process(10, {3: 1})
     monkeypatch.setattr(owner_scan, "FdFolder", Refusing)
-    assert proc.map().refresh({1}, None).hidden_processes == 1
+    assert proc.map().refresh({1}, None).hidden_processes == 2, "the init as well"
+
+
+def test_without_an_init_others_are_not_even_listed(proc: FakeProc) -> None:
+    proc.process(10, {3: 1})
+    shutil.rmtree(proc.root / "1")
+    state = proc.map().refresh({1}, None)
+    assert state.hidden_processes == 1
+    assert [(gap.what, gap.reason) for gap in state.gaps] == [("holders", "not_permitted")]
 
 
 def test_a_folder_without_procfs_is_a_gap(tmp_path: Path) -> None:

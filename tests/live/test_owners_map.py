@@ -106,10 +106,10 @@ def started() -> Iterator[Any]:
         process.communicate("", 10)
 
 
-def truth() -> dict[int, set[tuple[int, int]]]:
-    """Who holds what, by stat() of every link: another way than the one tested."""
+def truth(pids: set[int]) -> dict[int, set[tuple[int, int]]]:
+    """Who of these holds what, by stat() of every link: another way than the one tested."""
     found: dict[int, set[tuple[int, int]]] = {}
-    for pid in list_pids():
+    for pid in pids:
         try:
             fds = os.listdir(f"/proc/{pid}/fd")
         except OSError:
@@ -165,14 +165,14 @@ def test_swaps_at_a_constant_number_of_fds(bpf: bool, started: Any) -> None:
     pids = set(map(int, process.stdout.readline().split()))
     owners = OwnerMap(bpf=bpf)
     scope = None if bpf else frozenset(pids)  # what others do on this machine takes from the verification's budget
-    owners.refresh(truth(), scope)
+    owners.refresh(truth(pids), scope)
     missing: dict[tuple[int, int, int], int] = {}
     rng = random.Random(7)
     for _ in range(120):
         process.stdin.write(rng.choice(["reopen", "renumber", "dup", "unshare", "pass"]) + "\n")
         process.stdin.flush()
         assert process.stdout.readline() == "ok\n"
-        now = truth()
+        now = truth(pids)
         seen = held(owners.refresh(now, scope))
         real = {(inode, *who) for inode, holders in now.items() for who in holders if who[0] in pids}
         told = {(inode, *who) for inode, holders in seen.items() for who in holders if who[0] in pids}
@@ -236,3 +236,18 @@ def test_bpf_and_scan_tell_the_same(started: Any) -> None:
         assert states[0].processes[pid] == states[1].processes[pid]
     scan.close()
     iterator.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount procfs")
+@pytest.mark.parametrize("hidepid", ["1", "2"])
+def test_with_hidepid_others_are_said_to_be_hidden(hidepid: str, started: Any) -> None:
+    mount = f'mount -t proc -o hidepid={hidepid} proc /proc 2>/dev/null || exit 77; exec "$@"'
+    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+    process = started(UNPRIVILEGED, "unshare", "-m", "sh", "-c", mount, "sh", *nobody)
+    line = process.stdout.readline()
+    if not line and process.wait(10) == 77:
+        pytest.skip("procfs cannot be mounted here")
+    told = json.loads(line)
+    assert told["mine"] == {fd: [[told["pid"], int(fd)]] for fd in told["mine"]}
+    assert told["hidden"] >= 1
+    assert {(what, reason) for what, reason, _ in told["gaps"]} == {("holders", "not_permitted")}

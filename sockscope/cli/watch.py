@@ -6,7 +6,7 @@ from sockscope.analysis.memory import EMPTY, remember
 from sockscope.analysis.suspects import suspects
 from sockscope.model.detail import ProcessDetail, SocketDetail
 from sockscope.model.snapshot import Scope, Snapshot
-from sockscope.model.source import Source
+from sockscope.model.source import DetailReader, Source, SourceLostError
 
 _MOST_DETAILS = 256  # sockets a look; the rest stays unverified
 
@@ -16,7 +16,7 @@ class Watch:
 
     def __init__(self, source: Source, scope: Scope) -> None:
         self._source, self._scope = source, scope
-        self._reader = source.open_detail()
+        self._reader = _open_detail(source)
         self._details: list[SocketDetail | ProcessDetail] = []
         self.memory = EMPTY
 
@@ -29,9 +29,20 @@ class Watch:
 
     def read_suspects(self, snapshot: Snapshot) -> None:
         """Read the details that prove or disprove a stall; they count from the next look on."""
+        if self._reader is None:
+            return
         wanted = suspects(self.memory, snapshot, _MOST_DETAILS)
         self._details = list(self._reader.read(wanted, snapshot, lambda: False))
 
     def close(self) -> None:
         """Give the reader back."""
-        self._reader.close()
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _open_detail(source: Source) -> DetailReader | None:
+    """Return a reader, or None where this source has no details: then stalls stay unverified."""
+    try:
+        return source.open_detail()
+    except SourceLostError:
+        return None

@@ -58,8 +58,8 @@ def duration(seconds: float) -> str:
 
 def age(move: Move) -> str:
     """How long it has been so, `≥` where that is a lower bound; "" where unknown."""
-    if move.since_s is None or (move.at_least and move.since_s < 1):
-        return ""
+    if not move.since_s or (move.at_least and move.since_s < 1):
+        return ""  # 0: just seen for the first time, or moving this instant
     return ("≥" if move.at_least else "") + duration(move.since_s)
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sockscope.model.source import DetailReader
 
 FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "process", "fds", "threads"})
+_READ_AGAIN_ROWS = 20_000  # up to here a second dump (under 20 ms) tells closed sockets from ones only just made
 
 
 class LiveSource:
@@ -108,7 +109,10 @@ class LiveSource:
         found, gaps = self._unlisted.find(
             owners.holders, self._inodes(), self._netns, scope.protocols, tables.sources.keys(),
         )
-        if self._sequence == 1 and found:
+        if self._sequence == 1 and found and len(tables.sockets) > _READ_AGAIN_ROWS:
+            gaps = (*gaps, Gap("unlisted", "over_budget", len(found), "closed, or only just made: a second look tells"))
+            found = {}
+        elif self._sequence == 1 and found:
             # made between the two readings? Later looks wait for the next table instead
             for protocol in sorted({socket.protocol for socket in found.values()} & tables.sources.keys()):
                 tables.read_again(protocol, scope)

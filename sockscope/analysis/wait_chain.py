@@ -25,14 +25,15 @@ BLOCKED = frozenset({"S", "D"})
 class Link(Struct, frozen=True, gc=False):
     """One thread that waits: in which call, on which fd, and what that fd is. `closes` marks a circle: a deadlock.
 
-    `socket` is the socket it waits on; `other` the row of the other end where that is on this host.
+    `what` is "" where the fd is no socket and was not read. `socket` is the socket it waits on; `other` the row of
+    the other end where that is on this host.
     """
 
     pid: int
     tid: int
     name: bytes
     call: str
-    fd: int | None
+    fd: int
     what: str
     socket: SocketKey | None = None
     other: SocketKey | None = None
@@ -72,15 +73,17 @@ def _next_step(
             if socket is not None and came_by is not None and socket.key == came_by.key:
                 continue
             if socket is not None:
-                return _by_socket(pid, thread, socket, snapshot)
+                return _by_socket(thread, thread.on_fd, socket, snapshot)
             fd = _fd(pid, thread.on_fd, details, snapshot)
             if fd is not None and fd.kind in ("pipe", "fifo") and fd.inode is not None:
                 return _by_pipe(thread, fd, details, snapshot)
+            what = fd.target.decode("utf-8", "backslashreplace") if fd is not None else ""
+            return Link(pid, thread.tid, thread.name, call, thread.on_fd, what), [], None  # and nobody knows further
     return None
 
 
 def _by_socket(
-    pid: int, thread: Thread, socket: Socket, snapshot: Snapshot
+    thread: Thread, fd: int, socket: Socket, snapshot: Snapshot
 ) -> tuple[Link, list[int], Socket | None]:
     other = peer_of(snapshot, socket)
     remote = socket.remote
@@ -88,7 +91,7 @@ def _by_socket(
         what = f"[{remote.address}]:{remote.port}" if ":" in remote.address else f"{remote.address}:{remote.port}"
     else:
         what = f"{socket.family} socket"
-    link = Link(pid, thread.tid, thread.name, thread.call or "", thread.on_fd, what, socket.key,
+    link = Link(thread.pid, thread.tid, thread.name, thread.call or "", fd, what, socket.key,
                 other.key if other is not None else None)
     return link, [holder.pid for holder in snapshot.holders_of(other)] if other is not None else [], other
 
@@ -135,9 +138,9 @@ def chain_text(links: tuple[Link, ...]) -> str:
     """Say the chain: "thread 2311 is in recvfrom(fd 9 → 10.0.0.7:5432)"; further processes after a semicolon."""
     parts = []
     for link in links:
-        fd = f"fd {link.fd} → " if link.fd is not None else ""
+        where = f"fd {link.fd} → {link.what}" if link.what else f"fd {link.fd}"
         who = f"thread {link.tid}" if link is links[0] else f"process {link.pid}"
-        parts.append(f"{who} is in {link.call}({fd}{link.what})")
+        parts.append(f"{who} is in {link.call}({where})")
     if links and links[-1].closes:
         parts.append("and so in a circle: a deadlock")
     return "; ".join(parts)

@@ -60,6 +60,12 @@ def test_the_chain_goes_on_at_the_other_end_and_through_a_pipe() -> None:
     assert chain_text(links).endswith("process 20 is in write(fd 6 → pipe:[77])")
 
 
+def test_the_chain_ends_where_an_fd_is_not_known() -> None:
+    served = make_socket("192.0.2.1:3000", "198.51.100.9:40000", receive_queued=500)
+    script = Script(holders={served.inode: (10, 24)}).look(served, details=[reading(10, 2311, 6, "write")])
+    assert chain_text(wait_chain(served, observed(script))) == "thread 2311 is in write(fd 6)"
+
+
 def test_a_circle_is_a_deadlock() -> None:
     one, two = make_socket("127.0.0.1:1000", "127.0.0.1:2000"), make_socket("127.0.0.1:2000", "127.0.0.1:1000")
     three, four = make_socket("127.0.0.1:3000", "127.0.0.1:4000"), make_socket("127.0.0.1:4000", "127.0.0.1:3000")

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 
 from sockscope.analysis.changes import compare
 from sockscope.collect.sources import open_source
-
 from sockscope.model.snapshot import Scope, Snapshot
 
 

@@ -27,8 +27,7 @@ TYPES = {"tcp": "stream", "mptcp": "stream", "udp": "dgram", "udplite": "dgram",
 
 _BASE = "=16x4B2s2s16s16sIQ5I"
 _SKMEMINFO, _SHUTDOWN, _SKV6ONLY, _CGROUP_ID = 7, 8, 11, 21
-_NO_ADDRESS = bytes(16)
-_NO_PORT = b"\0\0"
+_NOWHERE = bytes(18)  # no address and no port
 _MEMORY = struct.Struct("=9I")
 _ATTRIBUTE = struct.Struct("=HH")
 _CACHE_LIMIT = 300_000
@@ -69,7 +68,8 @@ class InetRows:
         self.protocol = protocol
         self._type = TYPES.get(protocol, "raw")
         self._layouts: dict[int, _Layout] = {}
-        self._endpoints: dict[tuple[int, bytes, bytes], Endpoint] = {}
+        self._endpoints4: dict[bytes, Endpoint] = {}  # by address and port as they stand in the row
+        self._endpoints6: dict[bytes, Endpoint] = {}
         self._memories: dict[bytes, SocketMemory] = {}
         self._timers: dict[tuple[int, int], Timer | None] = {}
 
@@ -88,11 +88,13 @@ class InetRows:
         place = layout.memory
         raw_memory = values[place] if place is not None else b""
         memory = self._memories.get(raw_memory) or self._memory(raw_memory)
-        local = self._endpoints.get((family, source, sport)) or self._endpoint(family, source, sport)
-        if state == 10 or (dport == _NO_PORT and target == _NO_ADDRESS):
+        endpoints = self._endpoints4 if family == 2 else self._endpoints6
+        here, there = source + sport, target + dport
+        local = endpoints.get(here) or _endpoint(endpoints, family, here)
+        if state == 10 or there == _NOWHERE:
             remote = None
         else:
-            remote = self._endpoints.get((family, target, dport)) or self._endpoint(family, target, dport)
+            remote = endpoints.get(there) or _endpoint(endpoints, family, there)
         place = layout.shutdown
         shutdown = values[place] if place is not None else b""
         when: Timer | None = None
@@ -122,14 +124,6 @@ class InetRows:
         memory = self._memories[raw] = SocketMemory(*_MEMORY.unpack_from(raw))
         return memory
 
-    def _endpoint(self, family: int, address: bytes, port: bytes) -> Endpoint:
-        if len(self._endpoints) > _CACHE_LIMIT:
-            self._endpoints.clear()
-        text = inet_ntop(AF_INET, address[:4]) if family == 2 else inet_ntop(AF_INET6, address)
-        endpoint = Endpoint(text, int.from_bytes(port, "big"))
-        self._endpoints[family, address, port] = endpoint
-        return endpoint
-
     def _timer(self, timer: int, retransmits: int, left: int | None) -> Timer | None:
         kind = TIMER_KINDS[timer] if timer < len(TIMER_KINDS) else None
         if kind is None:
@@ -140,3 +134,11 @@ class InetRows:
         if shared is None:
             shared = self._timers[timer, retransmits] = Timer(kind, retransmits)
         return shared
+
+
+def _endpoint(endpoints: dict[bytes, Endpoint], family: int, place: bytes) -> Endpoint:
+    if len(endpoints) > _CACHE_LIMIT:
+        endpoints.clear()
+    text = inet_ntop(AF_INET, place[:4]) if family == 2 else inet_ntop(AF_INET6, place[:16])
+    endpoint = endpoints[place] = Endpoint(text, int.from_bytes(place[16:], "big"))
+    return endpoint

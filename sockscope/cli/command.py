@@ -60,6 +60,7 @@ def _page(options: argparse.Namespace) -> str | None:
 
 
 def _live(options: argparse.Namespace, choices: Choices, selection: Selection) -> int:
+    from sockscope.settings import SettingsError  # noqa: PLC0415  # only the live screens read the file
     from sockscope.tui.app import run_app  # noqa: PLC0415  # 145 ms that no other branch pays
     from sockscope.tui.options import TuiOptions  # noqa: PLC0415  # likewise
 
@@ -68,9 +69,13 @@ def _live(options: argparse.Namespace, choices: Choices, selection: Selection) -
         opening, subject = "port", selection.ports[0][0]
     elif len(selection.pids) == 1 and not selection.ports:
         opening, subject = "process", selection.pids[0]
-    return run_app(TuiOptions(
+    tui_options = TuiOptions(
         query="" if selection.query.is_empty else str(selection.query), opening=opening, subject=subject,
         interval_s=choices.interval_s, source=choices.source, readonly=options.readonly, probe=not options.no_probe,
         theme=options.theme, mouse=not options.no_mouse, ascii=options.ascii, names=options.names,
         sort=options.sort, columns=choices.columns,
-    ))
+    )
+    try:
+        return run_app(tui_options)
+    except SettingsError as error:
+        raise UsageError(str(error)) from error

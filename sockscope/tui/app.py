@@ -24,6 +24,7 @@ from sockscope.present.columns import column_names
 from sockscope.settings import Settings, SettingsError, keep_theme, read_settings, read_theme
 from sockscope.tui import actions
 from sockscope.tui.adapter import FeedDelivered, Said, post_to
+from sockscope.tui.bindings import names
 from sockscope.tui.naming import Naming
 from sockscope.tui.palette import GoTo
 from sockscope.tui.screens.findings import FindingsRoom
@@ -35,6 +36,7 @@ from sockscope.tui.screens.room import Room
 from sockscope.tui.screens.socket import SocketRoom
 from sockscope.tui.screens.sockets import SocketsRoom
 from sockscope.tui.session import Session
+from sockscope.tui.widgets.keyed_lines import KeyedLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,7 +245,7 @@ def run_app(options: TuiOptions) -> int:
         ascii=options.ascii or settings.ascii, mouse=options.mouse and settings.mouse,
         names=options.names or settings.names,
     )
-    check_options(options)
+    check_options(options, settings)
     source = open_source(options.source, probe=options.probe)
     app = SockscopeApp(options, source, _actor(source), settings)
     try:
@@ -255,12 +257,17 @@ def run_app(options: TuiOptions) -> int:
     return app.return_code or code or 0
 
 
-def check_options(options: TuiOptions) -> None:
-    """Raise SettingsError for a theme, column or sort key that is not known, naming those that are."""
-    names = column_names()
+def check_options(options: TuiOptions, settings: Settings) -> None:
+    """Raise SettingsError for a theme, column, sort key or action that is not known, naming those that are."""
+    columns = column_names()
     for column in options.columns or ():
-        if column not in names:
-            raise SettingsError(f"columns: '{column}' is no column; allowed: {' '.join(names)}")
+        if column not in columns:
+            raise SettingsError(f"columns: '{column}' is no column; allowed: {' '.join(columns)}")
+    known = set().union(*(names(one.BINDINGS) for one in (Room, SocketsRoom, PortRoom, ProcessRoom, SocketRoom,
+                                                          KeyedLines)))
+    for action in settings.keys:
+        if action not in known:
+            raise SettingsError(f"keys: '{action}' is no action; allowed: {' '.join(sorted(known))}")
     if options.sort is not None and options.sort.removeprefix("-") not in SORT_KEYS:
         raise SettingsError(f"sort: '{options.sort}' does not sort; allowed: {' '.join(SORT_KEYS)}")
     if options.theme is not None and options.theme not in BUILTIN_THEMES:

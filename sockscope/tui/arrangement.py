@@ -80,14 +80,16 @@ def arrange_lines(observation: Observation, view: View, marks: Mapping[SocketKey
     """Select, sort and divide. `gone` are sockets of the look before, shown once more among the others."""
     marks = marks or {}
     chosen = select(observation, view.query)
-    acting = sum(section_of(socket, observation) == "act" for socket in chosen)
     if view.trouble_only:
         chosen = [socket for socket in chosen if section_of(socket, observation) == "act"]
     ordered = sort_sockets([*chosen, *gone], observation, view.sort, reverse=view.reverse)
     if view.group is not None:
+        acting = sum(section_of(socket, observation) == "act" for socket in chosen)
         lines = [line for each in group(ordered, observation, view.group) for line in _group(each, view, marks, 0)]
     else:
-        lines = _sections(sections(ordered, observation), view, marks)
+        parts = sections(ordered, observation)
+        acting = sum(part.count for part in parts if part.name == "act")
+        lines = _sections(parts, view, marks)
     return Table(tuple(lines), len(chosen), len(observation.snapshot.sockets), acting)
 
 

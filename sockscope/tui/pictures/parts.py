@@ -95,7 +95,7 @@ def beside(left: list[TextLine], right: list[TextLine], left_width: int) -> list
 
 
 def unique_keys(lines: Iterable[TextLine]) -> list[TextLine]:
-    """The same lines, of those with one key only the first keeping it: the cursor stands on one line."""
+    """Return the same lines, of those with one key only the first keeping it: the cursor stands on one line."""
     seen: set[Hashable] = set()
     made: list[TextLine] = []
     for one in lines:

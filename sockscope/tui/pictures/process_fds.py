@@ -144,7 +144,8 @@ def fd_lines(holding: Holding, observation: Observation, width: int) -> list[Tex
         if socket is None:
             others.append(line(f"{number:>5} ", (f"  {fd.kind:<10} ", "dim"), _what(fd), key=("fd", number)))
             continue
-        made = line(f"{number:>5} ", *socket_parts(socket, observation, width - 40), key=("socket", socket.key, "fd", number))
+        key = ("socket", socket.key, "fd", number)
+        made = line(f"{number:>5} ", *socket_parts(socket, observation, width - 40), key=key)
         (in_trouble if severity(socket, observation) in GLYPHS else others).append(made)
     return [*lines, *in_trouble, *others]
 

@@ -8,11 +8,13 @@ from msgspec import Struct
 
 from sockscope.model.gap import Gap
 from sockscope.model.observation import Observation
+from sockscope.model.snapshot import Snapshot
 from sockscope.present.format import count, duration
 from sockscope.present.text import sanitise
 from sockscope.present.width import cell_len, elide
 from sockscope.tui.pictures.parts import Part, parts_width
 
+_newest: tuple[Snapshot, Counter[str]] | None = None
 STALE_S = 3.0  # beyond interval and duration of a look: a machine under load is no alarm
 
 
@@ -59,7 +61,7 @@ def status(observation: Observation | None, clock: Clock, width: int) -> tuple[P
     others = sum(gap.what != "holders" for gap in snapshot.gaps)
     if others:
         pieces.append((6, (f"{others} gap{'s' if others > 1 else ''}", "dim")))
-    states = Counter(socket.state for socket in snapshot.sockets.values() if socket.is_inet)
+    states = _states(snapshot)
     if states["CLOSE_WAIT"]:
         pieces.append((7, (f"{count(states['CLOSE_WAIT'])} close-wait", "plain")))
     pieces.append((8, (f"{count(states['LISTEN'])} listening", "plain")))
@@ -72,6 +74,16 @@ def status(observation: Observation | None, clock: Clock, width: int) -> tuple[P
     for _, part in shown:
         parts += [part, ("  ", "plain")]
     return tuple(parts[:-1])
+
+
+def _states(snapshot: Snapshot) -> Counter[str]:
+    """Count inet sockets by state; kept for the newest snapshot, since the line is drawn at every key."""
+    global _newest  # noqa: PLW0603  # a memo of one entry; replacing it is atomic
+    memo = _newest
+    if memo is None or memo[0] is not snapshot:
+        counted = Counter(socket.state for socket in snapshot.sockets.values() if socket.is_inet)
+        memo = _newest = (snapshot, counted)
+    return memo[1]
 
 
 def _age(observation: Observation, clock: Clock) -> Part:

@@ -6,12 +6,13 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from sockscope.analysis.query import parse_query
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket
 from sockscope.present.format import port as port_word
+from sockscope.tui.bindings import bind
 from sockscope.tui.pictures.parts import Part
 from sockscope.tui.pictures.port_head import port_lines
 from sockscope.tui.screens.sockets import SocketsRoom
@@ -33,7 +34,7 @@ class PortRoom(SocketsRoom):
         ("q", "quit", "leave"), ("Tab", "listeners", "other_pane"), ("s", "sort", "sort_menu"),
         ("v", "group", "group_menu"), ("!", "trouble", "trouble"), ("K", "signal", "signal"),
     )
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab,shift+tab", "other_pane", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [bind("tab,shift+tab", "other_pane")]
 
     def __init__(self, session: Session, port: int, text: str = "") -> None:
         super().__init__(session, text, parse_query(f"port:{port}"))

@@ -6,13 +6,14 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 
 from sockscope.model.detail import Wanted
 from sockscope.model.observation import Observation
 from sockscope.model.process import Process
 from sockscope.model.socket import Socket
+from sockscope.tui.bindings import bind
 from sockscope.tui.pictures.parts import TextLine, line
 from sockscope.tui.pictures.process_fds import fact_lines, fd_lines, holding_of, process_of
 from sockscope.tui.pictures.process_tree import fold_key, make_tree, tree_lines
@@ -38,7 +39,7 @@ class ProcessRoom(Room):
         ("?", "help", "help"), ("Space", "fold", "fold_cursor"), ("K", "signal", "signal"), ("q", "quit", "leave"),
         ("p", "pause", "pause"), ("c", "copy", "copy"), ("D", "close socket", "destroy"),
     )
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab,shift+tab", "other_pane", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [bind("tab,shift+tab", "other_pane")]
 
     def __init__(self, session: Session, pid: int) -> None:
         super().__init__(session)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import Screen
 
 from sockscope.model.detail import Wanted
@@ -14,6 +14,7 @@ from sockscope.model.process import Process
 from sockscope.model.socket import Socket
 from sockscope.present.format import process_name
 from sockscope.present.width import cell_len
+from sockscope.tui.bindings import bind
 from sockscope.tui.pictures.parts import Part
 from sockscope.tui.pictures.summary import Clock, status, tabs, top_line
 from sockscope.tui.session import Session
@@ -33,15 +34,15 @@ class Room(Screen[None]):
     VIEW: ClassVar[str] = ""
     KEYS: ClassVar[tuple[tuple[str, str, str], ...]] = ()  # (key shown, what it does, action), most wanted first
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "back", show=False), Binding("q,f10", "leave", show=False),
-        Binding("question_mark,f1", "help", show=False), Binding("p", "pause", show=False),
-        Binding("r", "refresh_now", show=False), Binding("plus,equals_sign", "interval(0.5)", show=False),
-        Binding("minus", "interval(2.0)", show=False), Binding("1", "view(1)", show=False),
-        Binding("2", "view(2)", show=False), Binding("3", "view(3)", show=False), Binding("4", "view(4)", show=False),
-        Binding("f", "view(4)", show=False), Binding("K,f9", "signal", show=False),
-        Binding("D", "destroy", show=False), Binding("c", "copy", show=False), Binding("w", "write", show=False),
-        Binding("n", "names", show=False), Binding("ctrl+l", "redraw", show=False),
-        Binding("ctrl+z", "app.suspend_process", show=False), Binding("L", "lab", show=False),
+        bind("escape,backspace", "back"), bind("q,f10", "leave"),
+        bind("question_mark,f1", "help"), bind("p", "pause"),
+        bind("r", "refresh_now"), bind("plus,equals_sign", "interval(0.5)"),
+        bind("minus", "interval(2.0)"), bind("1", "view(1)"),
+        bind("2", "view(2)"), bind("3", "view(3)"), bind("4", "view(4)"),
+        bind("f", "view(4)"), bind("K,f9", "signal"),
+        bind("D", "destroy"), bind("c", "copy"), bind("w", "write"),
+        bind("n", "names"), bind("ctrl+l", "redraw"),
+        bind("ctrl+z", "app.suspend_process"), bind("L", "lab"),
     ]
 
     def __init__(self, session: Session) -> None:

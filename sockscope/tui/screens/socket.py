@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from sockscope.analysis.peers import peer_of
 from sockscope.model.detail import Wanted
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket, SocketKey
+from sockscope.tui.bindings import bind
 from sockscope.tui.pictures.anatomy import Frame, anatomy_lines, crumbs
 from sockscope.tui.screens.room import FACETS, Room
 from sockscope.tui.widgets.parts_line import PartsLine
@@ -30,8 +31,8 @@ class SocketRoom(Room):
         ("K", "signal", "signal"), ("D", "close socket", "destroy"), ("p", "pause", "pause"), ("q", "quit", "leave"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left_square_bracket", "sibling(-1)", show=False),
-        Binding("right_square_bracket", "sibling(1)", show=False), Binding("m", "numbers", show=False),
+        bind("left_square_bracket", "sibling(-1)"),
+        bind("right_square_bracket", "sibling(1)"), bind("m", "numbers"),
     ]
 
     def __init__(self, session: Session, key: SocketKey, along: tuple[SocketKey, ...] = ()) -> None:

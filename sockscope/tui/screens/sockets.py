@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import structs
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from sockscope.analysis.arrange import SORT_KEYS
 from sockscope.analysis.query import Query, all_of, select
@@ -19,6 +20,7 @@ from sockscope.present.columns import COLUMNS
 from sockscope.present.format import count, endpoint
 from sockscope.present.text import sanitise
 from sockscope.tui.arrangement import NO_QUERY, HeadLine, Table, View, arrange_lines
+from sockscope.tui.bindings import bind
 from sockscope.tui.pictures.parts import Part, line, wrap
 from sockscope.tui.screens.dialogs import ChoiceDialog
 from sockscope.tui.screens.room import FACETS, Room
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from sockscope.tui.widgets.keyed_lines import KeyedLines
 
 TALL_FROM, TALL_SENTENCE = 24, 2  # rows of terminal, lines of the sentence
+ASIDE_FROM = 3_000  # sockets; arranging 20,000 takes 100 ms
 MOST_SHOWN = 200  # sockets whose details are read for being on screen
 SORTS = tuple(dict.fromkeys(column.sort for column in COLUMNS.values() if column.sort in SORT_KEYS))
 GROUPS = ("process", "remote", "state", "port", "user")
@@ -47,18 +50,19 @@ class SocketsRoom(Room):
         ("!", "trouble", "trouble"), ("K", "signal", "signal"), ("c", "copy", "copy"), ("w", "write", "write"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash,f3,f4", "filter", show=False), Binding("asterisk", "narrow", show=False),
-        Binding("exclamation_mark", "trouble", show=False), Binding("a", "all", show=False),
-        *(Binding(key, f"toggle_term('{key}')", show=False) for key in TOGGLES),
-        Binding("s,f6", "sort_menu", show=False), Binding("less_than_sign", "sort_step(-1)", show=False),
-        Binding("greater_than_sign", "sort_step(1)", show=False), Binding("S", "reverse", show=False),
-        Binding("v,f5", "group_menu", show=False),
+        bind("slash,f3,f4", "filter"), bind("asterisk", "narrow"),
+        bind("exclamation_mark", "trouble"), bind("a", "all"),
+        *(bind(key, f"toggle_term('{key}')") for key in TOGGLES),
+        bind("s,f6", "sort_menu"), bind("less_than_sign", "sort_step(-1)"),
+        bind("greater_than_sign", "sort_step(1)"), bind("S", "reverse"),
+        bind("v,f5", "group_menu"),
     ]
 
     def __init__(self, session: Session, text: str = "", base: Query = NO_QUERY) -> None:
         super().__init__(session)
         sort = session.options.sort or "move"
         self.base = base
+        self._is_arranging = self._is_stale = False
         self.bar = QueryBar(text, session.query_history)
         self.view = View(query=all_of(base, self.bar.query_in_force), sort=sort.lstrip("-"),
                          reverse=sort.startswith("-"))
@@ -82,11 +86,31 @@ class SocketsRoom(Room):
         self.set_class(self.bar.is_editing or bool(self.bar.text), "-filtered")
 
     def show_look(self, observation: Observation) -> None:
-        """Sort and divide this look, and show it."""
-        session = self.session
-        before = session.before
-        gone = session.gone_of(self.view.query)
-        table = arrange_lines(observation, self.view, session.marks, gone)
+        """Sort and divide this look, and show it; a large one in a thread, so that keys are served meanwhile."""
+        if len(observation.snapshot.sockets) < ASIDE_FROM:
+            session = self.session
+            gone = session.gone_of(self.view.query)
+            self._show_table(arrange_lines(observation, self.view, session.marks, gone), observation, session.before)
+            return
+        self._is_stale = True
+        if not self._is_arranging:
+            self._is_arranging = True
+            self.run_worker(self._arrange_aside(), group="arrange", exit_on_error=True)
+
+    async def _arrange_aside(self) -> None:
+        """Arrange until nothing newer was asked for meanwhile."""
+        try:
+            while self._is_stale and self.session.observation is not None:
+                self._is_stale = False
+                session, observation, view = self.session, self.session.observation, self.view
+                marks, before, gone = session.marks, session.before, session.gone_of(view.query)
+                table = await asyncio.to_thread(arrange_lines, observation, view, marks, gone)
+                if self.is_mounted:
+                    self._show_table(table, observation, before)
+        finally:
+            self._is_arranging = False
+
+    def _show_table(self, table: Table, observation: Observation, before: Observation | None) -> None:
         self.bar.show_counts(table.matched, table.total)
         self.table.show(table, observation, before, self.view.sort, reverse=self.view.reverse)
         self.show_sentence()

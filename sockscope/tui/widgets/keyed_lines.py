@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from sockscope.present.text import to_ascii
+from sockscope.tui.bindings import bind
 from sockscope.tui.pictures.parts import Part
 
 ROLES = ("severe", "warning", "dim", "good", "bar", "mark", "plain", "header", "accent", "gone", "new", "title", "tab",
@@ -31,11 +32,11 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
     HEADER: ClassVar[int] = 0
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{role}" for role in (*ROLES, "cursor", "cursor-blurred")}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", show=False), Binding("down,j", "move(1)", show=False),
-        Binding("home,g", "first", show=False), Binding("end,G", "last", show=False),
-        Binding("pageup,ctrl+b", "page(-1.0)", show=False), Binding("pagedown,ctrl+f", "page(1.0)", show=False),
-        Binding("ctrl+u", "page(-0.5)", show=False), Binding("ctrl+d", "page(0.5)", show=False),
-        Binding("enter", "follow", show=False), Binding("space", "fold", show=False),
+        bind("up,k", "move(-1)"), bind("down,j", "move(1)"),
+        bind("home,g", "first"), bind("end,G", "last"),
+        bind("pageup,ctrl+b", "page(-1.0)"), bind("pagedown,ctrl+f", "page(1.0)"),
+        bind("ctrl+u", "page(-0.5)"), bind("ctrl+d", "page(0.5)"),
+        bind("enter", "follow"), bind("space", "fold"),
     ]
 
     class Followed(Message):

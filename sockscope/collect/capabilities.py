@@ -123,13 +123,13 @@ def _bpf(btf: bool) -> Capability:
     if not btf:
         return Capability("owners", "BPF task_file iterator", False, "needs BTF", gives)
     from sockscope.kernel.btf import Btf  # noqa: PLC0415 (5 MB of BTF are read for doctor only)
-    from sockscope.kernel.task_file import TaskFile, agrees_with_proc, find_offsets  # noqa: PLC0415
+    from sockscope.kernel.task_file import TaskFile, agrees_with_proc, find_offsets, split_by_process  # noqa: PLC0415
 
     try:
         with open("/sys/kernel/btf/vmlinux", "rb") as file:  # noqa: PTH123
             iterator = TaskFile(find_offsets(Btf(file.read())))
         try:
-            agrees = agrees_with_proc(iterator.read())
+            agrees = agrees_with_proc(split_by_process(iterator.read()))
         finally:
             iterator.close()
     except (OSError, ValueError, LookupError) as error:

@@ -313,7 +313,7 @@ def test_connections_that_come_and_go_never_look_closed(source: LiveSource) -> N
     thread = threading.Thread(target=churn)
     thread.start()
     try:
-        for _ in range(30):
+        for _ in range(12):
             snapshot = source.snapshot(Scope())
             wrong = [one for one in snapshot.sockets.values()
                      if one.protocol == "tcp" and one.local == Endpoint() and held_by_us(snapshot, one)]

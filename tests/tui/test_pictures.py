@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fake_source import ScriptedApp, sick_details, sick_script
+from tui.fake_source import ScriptedApp, sick_details, sick_script
 
 SIZES = [(80, 24), (120, 36), (200, 50), (40, 10)]
 WAYS = {

@@ -8,10 +8,10 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from sockscope.analysis.direction import serves
-from sockscope.analysis.severity import rank, severity
+from sockscope.analysis.severity import acting, rank
 from sockscope.analysis.sorting import SORT_KEYS, sort_sockets
 from sockscope.model.observation import Observation
-from sockscope.model.socket import Endpoint, Socket
+from sockscope.model.socket import Endpoint, Socket, SocketKey
 
 __all__ = ["GROUPINGS", "SECTIONS", "SORT_KEYS", "Group", "Row", "Section", "group", "sections", "sort_sockets"]
 
@@ -152,17 +152,20 @@ GROUPINGS: dict[str, By] = {
 
 def section_of(socket: Socket, observation: Observation) -> str:
     """Return the section a socket belongs to."""
-    if severity(socket, observation) in ("severe", "warning"):
+    return _section_of(socket, acting(observation))
+
+
+def _section_of(socket: Socket, urgent: frozenset[SocketKey]) -> str:
+    if urgent and socket.key in urgent:
         return "act"
-    if not socket.is_inet:
+    if socket.family not in ("inet", "inet6"):
         return "unix"
-    if socket.is_listener or (socket.protocol not in ("tcp", "mptcp") and socket.remote is None):
+    if socket.state == "LISTEN":
         return "listening"
-    if socket.protocol in ("tcp", "mptcp") and socket.state in ENDING:
-        return "ending"
-    if socket.remote is None or not socket.remote.port:
-        return "listening" if socket.protocol not in ("tcp", "mptcp") else "ending"
-    return "connections"
+    has_peer = socket.remote is not None and bool(socket.remote.port)
+    if socket.protocol not in ("tcp", "mptcp"):
+        return "connections" if has_peer else "listening"
+    return "ending" if socket.state in ENDING or not has_peer else "connections"
 
 
 def sections(sockets: Iterable[Socket], observation: Observation) -> list[Section]:
@@ -171,8 +174,9 @@ def sections(sockets: Iterable[Socket], observation: Observation) -> list[Sectio
     Within one the order given is kept, but for the first: severity and coarse age decide there, then the order given.
     """
     parts: dict[str, list[Socket]] = {name: [] for name in SECTIONS}
+    urgent = acting(observation)
     for socket in sockets:
-        parts[section_of(socket, observation)].append(socket)
+        parts[_section_of(socket, urgent)].append(socket)
     parts["act"].sort(key=lambda socket: rank(socket, observation))
     return [_section(name, members, observation) for name, members in parts.items() if members or name == "act"]
 

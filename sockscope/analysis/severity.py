@@ -19,6 +19,7 @@ class _Memo(Struct, frozen=True):
 
 
 _newest: _Memo | None = None
+_newest_acting: tuple[Observation, frozenset[SocketKey]] | None = None
 
 
 def severity(socket: Socket, observation: Observation) -> str | None:
@@ -30,6 +31,23 @@ def severity(socket: Socket, observation: Observation) -> str | None:
     if move is None or move.row.condition != "stalled" or move.row.party == "none":
         return None
     return "warning" if move.row.since_s is None or move.row.since_s >= _ACT_AFTER_S else None
+
+
+def acting(observation: Observation) -> frozenset[SocketKey]:
+    """Return the keys of all sockets that are severe or warning: few, found without a look at the healthy ones."""
+    global _newest_acting  # noqa: PLW0603  # as _newest
+    memo = _newest_acting
+    if memo is not None and memo[0] is observation:
+        return memo[1]
+    sockets = observation.snapshot.sockets
+    stalled = (key for key, move in (observation.moves or {}).items() if move.row.condition == "stalled")
+    found = frozenset(
+        key
+        for key in (*_severities(observation), *stalled)
+        if key in sockets and severity(sockets[key], observation) in ("severe", "warning")
+    )
+    _newest_acting = (observation, found)
+    return found
 
 
 def rank(socket: Socket, observation: Observation) -> int:

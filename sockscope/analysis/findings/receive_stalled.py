@@ -70,7 +70,7 @@ def _unread(scene: Scene, sight: Sight, move: Move) -> Finding | None:
     since_s = move.since_s or 0.0
     return Finding(
         "receive-stalled", severity,
-        f"{scene.who(pids)} has not read {bytes_text(payload(socket))} from {scene.other_end(socket)}"
+        f"{scene.holder_of(socket)} has not read {bytes_text(payload(socket))} from {scene.other_end(socket)}"
         f" {for_text(since_s, move.at_least)}{': ' + why if why else ''}",
         _evidence(sight, move, mark), advice, cause=cause, for_s=since_s,
         about=(*about_process(pids), *(about_port(socket) if scene.is_accepted(socket) else ())),
@@ -227,7 +227,7 @@ def _below_mark(scene: Scene, sight: Sight) -> Finding | None:
     pids = scene.pids(socket)
     return Finding(
         "receive-stalled", "warning",
-        f"{scene.who(pids)} waits for {bytes_text(mark)} at once (SO_RCVLOWAT), {bytes_text(queued)} came and nothing"
+        f"{scene.holder_of(socket)} waits for {bytes_text(mark)} at once (SO_RCVLOWAT), {bytes_text(queued)} came and nothing"
         f" more for {seconds_text(quiet_s)}",
         (evidence("unread", bytes_text(queued), "sock_diag, each look"),
          evidence("mark", bytes_text(mark), "SO_RCVLOWAT, borrowed fd"),

@@ -85,15 +85,22 @@ class Scene:
             name = (process.name or b"").decode("utf-8", "backslashreplace") if process is not None else ""
             names.append(f"{name or 'process'} {pid}")
         if not names:
-            return "a process that is not visible"
+            return "no process that we see"
         return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+    def holder_of(self, socket: Socket) -> str:
+        """Name who holds the socket; where that is hidden from us, by its user."""
+        pids = self.pids(socket)
+        if pids or socket.uid is None or self.snapshot.holders_complete(socket):
+            return self.who(pids)
+        return f"a process of uid {socket.uid} (hidden)"
 
     def other_end(self, socket: Socket) -> str:
         """Name the other end: its address, or of a unix socket the process that holds it."""
         if socket.family != "unix":
             return remote_text(socket)
         peer = self.sight(socket).peer
-        return self.who(self.pids(peer)) if peer is not None else "its peer"
+        return self.holder_of(peer) if peer is not None else "its peer"
 
     def rises(self, netns: int, *names: str) -> dict[int, int]:
         """Tell the rise of the sum of these counters, by the sample it was seen at; samples without one are absent."""

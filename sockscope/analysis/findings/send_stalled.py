@@ -49,7 +49,7 @@ def find(scene: Scene) -> Iterator[Finding]:
 def _finding(scene: Scene, socket: Socket, send: Move) -> Finding:
     pids, peer = scene.pids(socket), scene.sight(socket).peer
     readers = scene.pids(peer) if peer is not None else ()
-    other = scene.who(readers) if readers else remote_text(socket)
+    other = scene.holder_of(peer) if peer is not None else remote_text(socket)
     since_s = send.since_s or 0.0
     advice = (
         f"Look at {other}: it must read" if readers else
@@ -57,7 +57,7 @@ def _finding(scene: Scene, socket: Socket, send: Move) -> Finding:
     )
     return Finding(
         "send-stalled", "warning" if peer is not None else "note",
-        f"{bytes_text(socket.send_queued or 0)} of {scene.who(pids)} wait {for_text(since_s, send.at_least)}:"
+        f"{bytes_text(socket.send_queued or 0)} of {scene.holder_of(socket)} wait {for_text(since_s, send.at_least)}:"
         f" {other} does not read",
         (evidence("not taken", bytes_text(socket.send_queued or 0), "sock_diag, each look"),
          evidence("why", send.reason, "rows of both ends" if peer is not None else "timer 4 and tcp_info bytes_acked")),

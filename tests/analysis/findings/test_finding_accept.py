@@ -111,3 +111,10 @@ def test_a_full_syn_queue_is_no_overflow_of_the_accept_queue() -> None:
         counters = make_counters(TcpExt__ListenOverflows=0, TcpExt__ListenDrops=dropped)
         script.look(change(listener, memory=make_memory(drops=dropped)), counters=counters)
     assert script.rules() == []
+
+
+def test_a_hidden_holder_is_named_by_its_user() -> None:
+    listener = make_socket("127.0.0.1:3000", receive_queued=1, uid=33)
+    waiting = make_socket("127.0.0.1:3000", "192.0.2.9:1", inode=0)
+    script = Script(hidden_processes=4).look().look(listener, waiting).hold(6)
+    assert "wait for a process of uid 33 (hidden) to accept()" in script.find()[0].summary

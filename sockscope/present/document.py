@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from sockscope.analysis.ownership import ownership
 from sockscope.analysis.peers import peer_of
@@ -67,6 +67,8 @@ class SocketRecords:
         detail = observation.details.get(key)
         moves = observation.moves
         row = moves.get(key) if moves is not None else None
+        if row is not None and detail is None and snapshot.sequence == 1:
+            row = _without_age(row)
         peer = peer_of(snapshot, socket)
         queues = self._queues_of(socket, peer, detail, row)
         remote = socket.remote
@@ -112,6 +114,14 @@ class SocketRecords:
             process = self._snapshot.processes.get(pid)
             known = self._names[pid] = optional_text(process.name if process is not None else None)
         return known
+
+
+def _without_age(row: RowMove) -> RowMove:
+    """Drop `since_s`: it needs two looks, or the detail of one."""
+    whole, receive, send = (
+        structs.replace(move, since_s=None, at_least=False) for move in (row.row, row.receive, row.send)
+    )
+    return RowMove(whole, receive, send, row.turn, row.turn_reason)
 
 
 class _Queues(Struct, frozen=True):

@@ -175,3 +175,11 @@ def test_csv_takes_the_table_s_columns() -> None:
     write_csv(stream, Observation(SNAPSHOT), [LISTENER], ["process", "address"], header=True)
     assert stream.getvalue().splitlines() == [
         "process,pid,local_address,local_port,remote_address,remote_port", "ngi\\xffnx\\x7f,12,0.0.0.0,80,,"]
+
+
+def test_one_look_alone_tells_no_age() -> None:
+    one = Move("app", "unverified", 0.0, "", at_least=True)
+    moves = {LISTENER.key: RowMove(one, one, one)}
+    assert as_json(Observation(SNAPSHOT, moves=moves))["sockets"][0]["move"]["since_s"] is None
+    later = Observation(replace(SNAPSHOT, sequence=2), moves=moves)
+    assert as_json(later)["sockets"][0]["receive"]["move"]["since_s"] == 0.0

@@ -27,8 +27,8 @@ def find_stalled(scene: Scene) -> Iterator[Finding]:
         at_limit = [pid for pid in pids if _at_fd_limit(scene, pid)]
         yield Finding(
             "accept-stalled", "severe",
-            f"{socket.receive_queued}{most} connections to {port_text(socket)} wait for {scene.holder_of(socket)} to accept()"
-            f" them, the oldest {for_text(since_s, move.row.at_least)}",
+            f"{socket.receive_queued}{most} connections to {port_text(socket)} wait for {scene.holder_of(socket)}"
+            f" to accept() them, the oldest {for_text(since_s, move.row.at_least)}",
             (*_queue(socket), evidence("oldest wait", f"{'≥' if move.row.at_least else ''}{since_s:.0f} s",
                                        "cookies without an inode, each look")),
             _advice(scene, at_limit, pids),

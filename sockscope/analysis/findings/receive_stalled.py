@@ -227,8 +227,8 @@ def _below_mark(scene: Scene, sight: Sight) -> Finding | None:
     pids = scene.pids(socket)
     return Finding(
         "receive-stalled", "warning",
-        f"{scene.holder_of(socket)} waits for {bytes_text(mark)} at once (SO_RCVLOWAT), {bytes_text(queued)} came and nothing"
-        f" more for {seconds_text(quiet_s)}",
+        f"{scene.holder_of(socket)} waits for {bytes_text(mark)} at once (SO_RCVLOWAT), {bytes_text(queued)} came and"
+        f" nothing more for {seconds_text(quiet_s)}",
         (evidence("unread", bytes_text(queued), "sock_diag, each look"),
          evidence("mark", bytes_text(mark), "SO_RCVLOWAT, borrowed fd"),
          evidence("last arrival", f"{quiet_s:.0f} s ago", "tcp_info last_data_recv", sight.now_s - tcp.at_s),

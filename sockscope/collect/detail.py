@@ -71,6 +71,7 @@ class LiveDetailReader:
             if stop() or time.monotonic() > end_s:
                 return
             yield self._read_socket(socket, snapshot, wanted.facets, joined)
+        looker.late = late
         for pid in wanted.processes:
             if stop() or time.monotonic() > end_s:
                 return
@@ -181,7 +182,7 @@ class Joined:
         """Read a process' threads with their counters, and the watches of all its sets."""
         if not facets & {"threads", "watches"}:
             return None, None
-        look = self._looker.look(pid, threads="threads" in facets, counters=True)
+        look = self._looker.look(pid, threads="threads" in facets, sets="watches" in facets, counters=True)
         threads = watches = None
         if "threads" in facets:
             gap = first_gap([look], ("threads", "syscall", "memory"))
@@ -209,7 +210,10 @@ class Joined:
         return Read(found if found or gap is None else None, self._looker.now_s, gap)
 
     def _is_registered(self, inner: EpollSet, outer: EpollSet, watch: WatchRecord) -> bool:
-        """Whether a watch of `outer` is the epoll set `inner`. It takes the set's mutex, hence the helper."""
+        """Tell whether a watch of `outer` is the epoll set `inner`. It takes the set's mutex, hence the helper."""
+        if self._looker.late():
+            self._leave_nested(outer.table.pid)
+            return False
         try:
             return (
                 self._looker.helper.ask(
@@ -218,7 +222,14 @@ class Joined:
                 ) is True
             )
         except (NotAnsweredError, OSError):
+            self._leave_nested(outer.table.pid)
             return False
+
+    def _leave_nested(self, pid: int) -> None:
+        look = self._looks.get(pid)
+        if look is not None and not any(gap.what == "watches" for gap in look.gaps):
+            detail = f"epoll sets nested in others of process {pid} were not told apart"
+            look.gaps.append(Gap("watches", "over_budget", detail=detail))
 
 
 def info_blocks_only_us(release: str) -> bool:

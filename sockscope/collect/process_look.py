@@ -123,19 +123,19 @@ class Looker:
     late: Stop
     on_demand: bool = False
 
-    def look(self, pid: int, *, threads: bool = True, counters: bool = False) -> ProcessLook:
+    def look(self, pid: int, *, threads: bool = True, sets: bool = True, counters: bool = False) -> ProcessLook:
         """Everything about one process. Never raises: what could not be read is in `gaps`."""
         seen = ProcessLook(pid)
         tids = list_threads(pid)
         if threads:
             self._read_threads(seen, tids, counters)
         self._find_tables(seen, tids)
-        for table in dict.fromkeys(seen.tables.values()):
+        for table in dict.fromkeys(seen.tables.values()) if sets else ():
             self._read_table(seen, table)
         return seen
 
     def _read_threads(self, seen: ProcessLook, tids: list[int], counters: bool) -> None:
-        refused = 0
+        refused = foreign = 0
         for done, tid in enumerate(tids):
             if self.late():
                 detail = f"{len(tids) - done} of the {len(tids)} threads of process {seen.pid} were not read"
@@ -146,11 +146,15 @@ class Looker:
                 continue
             seen.threads.append(record)
             refused += record.refused
+            foreign += record.foreign
             if record.call in POLLS | SELECTS and record.arguments is not None:
                 self._read_poll_set(seen, record)
         if refused:
             detail = f"the system calls of process {seen.pid} may not be read"
             seen.gaps.append(Gap("syscall", "not_permitted", refused, detail))
+        if foreign:
+            detail = f"process {seen.pid} is a 32-bit one: its system calls have other numbers"
+            seen.gaps.append(Gap("syscall", "unsupported", foreign, detail))
 
     def _read_poll_set(self, seen: ProcessLook, record: ThreadRecord) -> None:
         found = self._ask(seen, "memory", ("memory", record.pid), "poll_set", record.pid, record.tid)

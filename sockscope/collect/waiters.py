@@ -33,6 +33,7 @@ class Waiting:
         self._watches: dict[int, list[tuple[EpollSet, WatchRecord]]] = defaultdict(list)
         self._asleep: dict[tuple[Table, int], list[ThreadRecord]] = defaultdict(list)
         self._outer: dict[tuple[Table, int], list[EpollSet]] = defaultdict(list)
+        self._twins: dict[tuple[Table, int], list[EpollSet]] = {}
         self._sets = [one for look in self._looks for one in look.sets]
         self._sockets_device, self._anonymous = _devices()
         for look in self._looks:
@@ -153,10 +154,16 @@ class Waiting:
         state = self._stale_in(one.table, watch)
         if state is None:
             return None
-        for other in self._sets:
-            if other.table.pid != one.table.pid and _is_same(one, other) and not self._stale_in(other.table, watch):
-                return None
-        return state
+        fresh = any(self._stale_in(twin.table, watch) is None for twin in self._twins_of(one))
+        return None if fresh else state
+
+    def _twins_of(self, one: EpollSet) -> list[EpollSet]:
+        """List the same set under other processes' fds."""
+        key = (one.table, one.fd)
+        if key not in self._twins:
+            others = (other for other in self._sets if other.table.pid != one.table.pid)
+            self._twins[key] = [other for other in others if _is_same(one, other)]
+        return self._twins[key]
 
     def _stale_in(self, table: Table, watch: WatchRecord) -> str | None:
         """Judge by (device, inode), never by number. Only sockets and pipes tell their inode in the link."""

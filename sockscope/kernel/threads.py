@@ -35,6 +35,7 @@ class Call(NamedTuple):
 
     number: int | None
     arguments: tuple[int, ...]
+    foreign: bool = False  # stack and program counter below 4 GiB: a 32-bit program, whose calls have other numbers
 
 
 class ThreadRecord(NamedTuple):
@@ -49,6 +50,7 @@ class ThreadRecord(NamedTuple):
     wchan: str | None
     arguments: tuple[int, ...] | None
     refused: bool
+    foreign: bool = False
     switches: tuple[int, int] | None = None
     run_ns: int | None = None
 
@@ -60,12 +62,12 @@ def parse_syscall(text: bytes) -> Call | None:
         return Call(None, ())
     try:
         number = int(words[0])
-        arguments = tuple(int(word, 16) for word in words[1:7])
+        values = tuple(int(word, 16) for word in words[1:])
     except (IndexError, ValueError):
         return None
     if number < 0:
         return Call(-1, ())
-    return Call(number, arguments) if len(arguments) == 6 and len(words) == 9 else None
+    return Call(number, values[:6], max(values[6:]) < 1 << 32) if len(values) == 8 else None
 
 
 def parse_switches(text: bytes) -> tuple[int, int] | None:
@@ -101,13 +103,17 @@ def read_thread(pid: int, tid: int, *, counters: bool = False) -> ThreadRecord |
     except (OSError, MalformedError):
         return None
     wchan = _read_wchan(base) if stat.state in ASLEEP else None
-    call, source, arguments = judge(stat, parse_syscall(line) if line else None, wchan)
+    parsed = parse_syscall(line) if line else None
+    foreign = parsed is not None and parsed.foreign
+    call, source, arguments = judge(stat, None if foreign else parsed, wchan)
     switches = run_ns = None
     if counters:
         switches = parse_switches(_try_read(f"{base}/status")[0] or b"")
         run_text = (_try_read(f"{base}/schedstat")[0] or b"").split()
         run_ns = int(run_text[0]) if run_text and run_text[0].isdigit() else None
-    return ThreadRecord(pid, tid, stat.name, stat.state, call, source, wchan, arguments, refused, switches, run_ns)
+    return ThreadRecord(
+        pid, tid, stat.name, stat.state, call, source, wchan, arguments, refused, foreign, switches, run_ns
+    )
 
 
 def iter_threads(pid: int, *, counters: bool = False) -> Iterator[ThreadRecord]:

@@ -23,7 +23,7 @@ def test_no_bytes_break_the_parsers(data: bytes) -> None:
 @given(st.integers(0, 500), st.lists(st.integers(0, 2**64 - 1), min_size=8, max_size=8))
 def test_a_call_line_is_read_back(number: int, words: list[int]) -> None:
     line = f"{number} " + " ".join(f"0x{word:x}" for word in words) + "\n"
-    assert parse_syscall(line.encode()) == Call(number, tuple(words[:6]))
+    assert parse_syscall(line.encode()) == Call(number, tuple(words[:6]), max(words[6:]) < 2**32)
 
 
 def test_lines_outside_a_call() -> None:
@@ -32,6 +32,13 @@ def test_lines_outside_a_call() -> None:
     assert parse_syscall(b"-1 0x0 0x0\n") == Call(-1, ())
     assert parse_syscall(b"45 0x3 0x1\n") is None
     assert parse_syscall(b"") is None
+
+
+def test_a_32_bit_task_is_recognised_by_its_addresses() -> None:
+    """Its numbers mean other calls; a static 64-bit program has low code, but never a low stack."""
+    assert parse_syscall(b"3 0x0 0xffb0 0x400 0x0 0x0 0x0 0xffe41c30 0xf7f0a549\n") == Call(3, (0, 0xFFB0, 0x400, 0, 0, 0), True)
+    low_code = parse_syscall(b"0 0x0 0xffb0 0x400 0x0 0x0 0x0 0x7ffe41c30000 0x401000\n")
+    assert low_code is not None and not low_code.foreign
 
 
 def test_switches() -> None:

@@ -100,6 +100,8 @@ def crumbs(socket: Socket, observation: Observation, place: str, width: int, *, 
     ends = words.endpoint(socket.local, socket.protocol, observation.names) or f"inode {socket.inode}"
     if socket.remote is not None:
         ends += f" {arrow} {words.endpoint(socket.remote, socket.protocol, observation.names)}"
+    elif socket.peer_inode and not words.endpoint(socket.local):
+        ends = f"inode {socket.inode} ⇄ {socket.peer_inode}"
     elif socket.peer_inode:
         ends += f"   inode {socket.inode} ⇄ {socket.peer_inode}"
     text = f" Sockets \u203a {kind}  " if width >= 60 else f" {kind} "

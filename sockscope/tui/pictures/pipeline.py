@@ -16,7 +16,7 @@ from sockscope.model.verdict import Move, Queue
 from sockscope.present.bars import bar
 from sockscope.present.format import byte_count, count, endpoint, percent, process_name, size
 from sockscope.present.text import sanitise
-from sockscope.tui.pictures.parts import PIPE, TextLine, labelled, line
+from sockscope.tui.pictures.parts import PIPE, TextLine, labelled, line, wrap
 
 EVENTS = ((0x001, "IN"), (0x002, "PRI"), (0x004, "OUT"), (0x2000, "RDHUP"), (0x008, "ERR"), (0x010, "HUP"))
 ALWAYS_TOLD = 0x018  # ERR and HUP: the kernel adds them to every registration
@@ -40,7 +40,7 @@ def in_lines(socket: Socket, observation: Observation, width: int, *, brief: boo
         lines += peer_lines(socket, peer, observation, "send")
     lines += _queue_lines("receive", queue, width, brief=brief, mark="mark")
     if move is not None and move.condition == "stalled" and move.party != "none":
-        lines.append(_break(move))
+        lines += _break(move, width)
     lines += watch_lines(detail)
     lines += thread_lines(detail)
     lines += process_lines(socket, observation)
@@ -57,7 +57,7 @@ def out_lines(socket: Socket, observation: Observation, width: int, *, brief: bo
     lines += [] if brief else process_lines(socket, observation, most=1)
     lines += _queue_lines("send", queue, width, brief=brief, mark="poll mark")
     if move is not None and move.condition == "stalled" and move.party != "none":
-        lines.append(_break(move))
+        lines += _break(move, width)
     tcp = detail.tcp.value if detail is not None and detail.tcp is not None else None
     if socket.protocol in ("tcp", "mptcp"):
         lines.append(labelled("network", *_network(tcp, socket)))
@@ -79,8 +79,9 @@ def _move(socket: Socket, observation: Observation, way: str) -> Move | None:
     return move.receive if way == "receive" else move.send
 
 
-def _break(move: Move) -> TextLine:
-    return line(("  ╳ ", "severe"), ("       " + sanitise(move.reason or f"{move.party} does not act"), "severe"))
+def _break(move: Move, width: int) -> list[TextLine]:
+    first, *rest = wrap(sanitise(move.reason or f"{move.party} does not act"), width - 13, "severe")
+    return [line(("  ╳        ", "severe"), *first.parts), *(line(PIPE, *one.parts) for one in rest)]
 
 
 def _queue_lines(label: str, queue: Queue, width: int, *, brief: bool, mark: str) -> list[TextLine]:
@@ -95,7 +96,9 @@ def _queue_lines(label: str, queue: Queue, width: int, *, brief: bool, mark: str
         where = f"  {mark} {count(queue.mark_bytes)} ({queue.mark_source})" if queue.mark_bytes else ""
         lines.append(line(PIPE, number + capacity, (where, "dim")))
     verdict = {True: ("● ", "good"), False: ("○ ", "dim"), None: ("? ", "warning")}[queue.ready]
-    lines.append(line(PIPE, verdict, sanitise(queue.reason)))
+    first, *rest = wrap(sanitise(queue.reason), width - 15) or [line()]
+    lines.append(line(PIPE, verdict, *first.parts))
+    lines += [line(PIPE, "  ", *one.parts) for one in rest]
     if queue.would_block is not None and not brief:
         lines.append(line(PIPE, "○ send(): blocks" if queue.would_block else "● send(): takes data"))
     return lines

@@ -145,7 +145,7 @@ def fd_lines(holding: Holding, observation: Observation, width: int) -> list[Tex
             others.append(line(f"{number:>5} ", (f"  {fd.kind:<10} ", "dim"), _what(fd), key=("fd", number)))
             continue
         key = ("socket", socket.key, "fd", number)
-        made = line(f"{number:>5} ", *socket_parts(socket, observation, width - 40), key=key)
+        made = line(f"{number:>5} ", *socket_parts(socket, observation, max(20, width - 38)), key=key)
         (in_trouble if severity(socket, observation) in GLYPHS else others).append(made)
     return [*lines, *in_trouble, *others]
 

@@ -68,7 +68,7 @@ def tree_lines(tree: Tree) -> list[TextLine]:
     if lonely:
         lines += [EMPTY_LINE, title("NOT WATCHED BY ANYBODY", "no epoll set, no thread waits on it")]
         for fd, socket in lonely:
-            parts = socket_parts(socket, tree.observation, tree.width - 42)
+            parts = socket_parts(socket, tree.observation, max(20, tree.width - 40))
             lines.append(line(f"  fd {fd.fd:<4} ", *parts, key=("socket", socket.key, "lonely", fd.fd)))
     lines += [line(("  " + gap_text(gap), "dim")) for gap in tree.gaps]
     return lines
@@ -155,7 +155,7 @@ def _fd_line(number: int, how: str, tree: Tree, indent: str, place: Hashable, *,
     socket = tree.holding.socket_by_inode(inode if inode is not None else fd.inode if fd is not None else None)
     parts: list[Part] = [(f"{indent}fd {number:<4} ", "plain"), (f"{how:<8} ", "dim")]
     if socket is not None:
-        parts += socket_parts(socket, tree.observation, tree.width - 48)
+        parts += socket_parts(socket, tree.observation, max(20, tree.width - 40))
         return line(*parts, key=("socket", socket.key, "tree", place))
     what = sanitise(fd.target, 60) if fd is not None else "?"
     return line(*parts, (what, "dim"), key=("fd", number, "tree", place))

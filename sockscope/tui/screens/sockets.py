@@ -151,7 +151,7 @@ class SocketsRoom(Room):
 
     def keys(self) -> tuple[tuple[str, str, str], ...]:
         """Esc too, where it does something."""
-        if len(self.app.screen_stack) > 1:
+        if self.app.screen_stack[0] is not self:
             return (*self.KEYS[:2], ("Esc", "back", "back"), *self.KEYS[2:])
         return (*self.KEYS[:2], ("Esc", "clear", "back"), *self.KEYS[2:]) if self.bar.text else self.KEYS
 

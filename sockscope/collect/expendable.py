@@ -66,10 +66,8 @@ class Expendable:
         `key` is what gets quarantined, for this facet, if there is no answer.
         """
         self._refuse(facet, key)
-        line = self._running_line(facet)
         try:
-            _send(line, (errand, arguments))
-            kind, value = _receive(line)
+            kind, value = self._exchange(facet, (errand, arguments))
         except TimeoutError:
             self._abandon()
             self._lost[facet] += 1
@@ -91,6 +89,18 @@ class Expendable:
         self._closed = True
         self._abandon()
         self._reap()
+
+    def _exchange(self, facet: str, message: tuple[str, tuple[Any, ...]]) -> tuple[str, Any]:
+        """Ask and hear. A helper that died is replaced once: perhaps only the thread that started it has ended."""
+        line = self._running_line(facet)
+        try:
+            _send(line, message)
+            return _receive(line)
+        except (BrokenPipeError, ConnectionResetError, EOFError):
+            self._abandon()
+        line = self._running_line(facet)
+        _send(line, message)
+        return _receive(line)
 
     def _refuse(self, facet: str, key: Hashable) -> None:
         if self._closed:

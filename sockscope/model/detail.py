@@ -162,7 +162,11 @@ class ProcessDetail(Struct, frozen=True):
 
 
 class Wanted(Struct, frozen=True):
-    """A request for details; the newest generation wins. `facets` names fields of the two details above."""
+    """A request for details; the newest generation wins. `facets` names fields of the two details above.
+
+    The extra word "on_demand" says that somebody asked to see just these: epoll sets over 1,000 watches are read too,
+    and every process' sets are searched for the sockets.
+    """
 
     generation: int
     sockets: tuple[SocketKey, ...] = ()

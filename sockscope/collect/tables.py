@@ -17,6 +17,10 @@ from sockscope.model.snapshot import Scope
 from sockscope.model.socket import Socket, SocketKey, Timer
 
 _NOT_PERMITTED = frozenset({errno.EPERM, errno.EACCES})
+# Refusals that will not change while we run; after any other failure netlink is tried again at the next look.
+_FOR_GOOD = _NOT_PERMITTED | {
+    0, errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.ENOSYS,
+}
 _KEEP_THE_LAST = frozenset({"truncated", "timed_out"})
 
 
@@ -80,15 +84,19 @@ class Tables:
             for plan in self._plans[protocol]:
                 self._read_plan(channel, plan, protocol, scope)
         except NetlinkError as error:
-            if protocol == "tcp" and self._plans["tcp"] == (TCP_LEGACY,) and self._channel is not None:
+            code = errno.EIO if error.errno is None else error.errno
+            is_legacy = protocol == "tcp" and self._plans["tcp"] == (TCP_LEGACY,)
+            if is_legacy and code in _FOR_GOOD and self._channel is not None:
                 self._forget("tcp")
                 self._plans["tcp"] = TCP_BY_FAMILY
                 self._read_protocol(protocol, scope)
                 return
-            self._refused[protocol] = errno.EIO if error.errno is None else error.errno
-            self._forget(protocol)
-            self._read_text(protocol, scope, self._refused[protocol])
+            if code in _FOR_GOOD:
+                self._refused[protocol] = code
+            self._forget_dumps(protocol)
+            self._read_text(protocol, scope, code)
             return
+        self._apply(Patch({}, list(self._texts.pop(protocol, ()))))  # of a look that netlink failed for
         self.sources[protocol] = "netlink"
 
     def _open(self) -> Netlink:
@@ -149,7 +157,11 @@ class Tables:
 
     def _forget(self, protocol: str) -> None:
         """Take a protocol out that is no longer in scope or is now read from elsewhere."""
-        gone = list(self._texts.pop(protocol, ()))
+        self._apply(Patch({}, list(self._texts.pop(protocol, ()))))
+        self._forget_dumps(protocol)
+
+    def _forget_dumps(self, protocol: str) -> None:
+        gone: list[SocketKey] = []
         for plan in self._plans.get(protocol, ()):
             table = self._tables.get(plan.name)
             if table is not None and table.has_rows:

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from live.mixed_sockets import lsof_holders, ss_rows
@@ -213,6 +214,27 @@ def test_netlink_refused_falls_back_and_says_so(code: int) -> None:
         assert (one.state, one.memory, holders(snapshot, one)) == ("LISTEN", None, {(os.getpid(), listener.fileno())})
         assert {snapshot.sources[what] for what in ("tcp", "udp", "unix")} == {"proc"}
         assert {gap.what for gap in snapshot.gaps if gap.reason == "fallback"} >= {"tcp", "udp", "unix"}
+
+
+def test_a_passing_failure_is_passed() -> None:
+    """ENOMEM of one dump: /proc for that look, netlink again at the next, and no row is left twice."""
+    class Failing(Netlink):
+        fails = False
+
+        def dump(self, *arguments: Any) -> None:
+            if self.fails:
+                raise NetlinkError(errno.ENOMEM, "Cannot allocate memory")
+            super().dump(*arguments)
+
+    channel = Failing()
+    with contextlib.closing(LiveSource(lambda: channel)) as source, socket.create_server(("127.0.0.1", 0)) as listener:
+        inode = os.fstat(listener.fileno()).st_ino
+        for fails, told in ((False, "netlink"), (True, "proc"), (False, "netlink")):
+            channel.fails = fails
+            snapshot = source.snapshot(Scope())
+            assert {snapshot.sources[what] for what in ("tcp", "udp", "unix")} == {told}
+            rows = [one for one in snapshot.sockets.values() if one.inode == inode]
+            assert [one.cookie is None for one in rows] == [fails]
 
 
 def test_nobody_sees_every_row_and_says_who_is_hidden(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ with the one before, so a screen may read one while the feed makes the next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct, structs
 
 from sockscope.analysis import history, progress, tracks
 from sockscope.analysis.ends import Ends, fold_ends
 from sockscope.analysis.history import History
+from sockscope.analysis.ports import Accepts, Listeners, Port, fold_accepts, fold_closes, fold_listeners, oldest_waiting
 from sockscope.analysis.progress import ProcessProgress, TcpProgress
 from sockscope.analysis.tracks import Moment, Track
 from sockscope.model.detail import ProcessDetail, SocketDetail
@@ -22,7 +23,6 @@ from sockscope.model.process import Process
 from sockscope.model.snapshot import Changes, Counters, Snapshot
 from sockscope.model.socket import Socket, SocketKey
 
-Port: TypeAlias = tuple[int, int]  # (netns, local port) of TCP listeners
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -30,17 +30,8 @@ FRESH_S = 5.0
 COUNTER_SAMPLES = 11  # ten differences: the widest window of findings.md section 3
 DETAILS_KEPT = 1024  # sockets whose last details are kept; the feed reads at most 256 a refresh
 PROCESS_KEPT_S = 60.0
-PORTS_KEPT = 4096
 MUTE_S = 600.0  # a disproof mutes a rule for that process so long
 DISPROOF_S = 10.0  # a read without a new arrival disproves "lost" only when it had waited this long
-
-
-class Accepts(Struct, frozen=True, gc=False):
-    """Connections seen to be accepted on a port: the last time, its sample, and how many since watching began."""
-
-    at_s: float
-    sample: int
-    count: int
 
 
 class FdTrend(Struct, frozen=True, gc=False):
@@ -72,7 +63,7 @@ class Memory(Struct, frozen=True):
     processes: Mapping[tuple[int, int | None], ProcessProgress] = {}
     process_details: Mapping[tuple[int, int | None], ProcessDetail] = {}
     fd_trends: Mapping[int, FdTrend] = {}
-    listeners: Mapping[Port, tuple[SocketKey, ...]] = {}
+    listeners: Listeners = {}
     ends: Ends = Ends()
     accepts: Mapping[Port, Accepts] = {}
     closes: Mapping[Port, float] = {}  # by service port: when a CLOSE_WAIT was last seen to end
@@ -116,14 +107,15 @@ def remember(memory: Memory, snapshot: Snapshot, details: Iterable[SocketDetail 
     memory = structs.replace(
         memory, snapshot=snapshot, sample=sample, first_s=memory.first_s if before is not None else at_s,
         tracks=kept, history=history.record(memory.history, at_s, restless, snapshot.sockets),
-        listeners=_fold_listeners(memory.listeners, before, snapshot, changes),
+        listeners=fold_listeners(memory.listeners, before, snapshot, changes),
         ends=fold_ends(memory.ends, before, snapshot, changes),
         fd_trends=_fold_fds(memory.fd_trends, before, snapshot),
         counters=(*memory.counters, CountersAt(at_s, sample, snapshot.counters))[-COUNTER_SAMPLES:],
     )
     memory = structs.replace(
-        memory, closes=_fold_closes(memory, before, changes), accepts=_fold_accepts(memory, before, changes),
-        waiting=_oldest_waiting(memory.tracks, snapshot),
+        memory, waiting=oldest_waiting(kept, snapshot),
+        closes=fold_closes(memory.closes, memory.listeners, before, snapshot, changes),
+        accepts=fold_accepts(memory.accepts, memory.listeners, before, snapshot, changes, sample=sample),
     )
     return _forget(_fold_details(memory, details), changes.gone)
 
@@ -157,91 +149,6 @@ def _fold_tracks(
         else:
             folded.pop(key, None)
     return folded
-
-
-def _fold_listeners(
-    kept: Mapping[Port, tuple[SocketKey, ...]], before: Snapshot | None, now: Snapshot, changes: Changes
-) -> Mapping[Port, tuple[SocketKey, ...]]:
-    """TCP listeners by port; several under SO_REUSEPORT or on several addresses."""
-    folded = dict(kept)
-    for key in changes.gone | changes.changed:
-        socket = before.sockets.get(key) if before is not None else None
-        if socket is not None and _listens(socket):
-            port = (socket.netns, socket.local.port or 0)
-            folded[port] = tuple(other for other in folded.get(port, ()) if other != key)
-            if not folded[port]:
-                del folded[port]
-    restless = (*changes.new, *changes.changed) if before is not None else now.sockets
-    came = [socket for key in restless if (socket := now.sockets.get(key)) is not None and _listens(socket)]
-    for socket in sorted(came, key=lambda row: repr(row.key)):  # sets have no order, and memory is deterministic
-        port = (socket.netns, socket.local.port or 0)
-        folded[port] = (*folded.get(port, ()), socket.key)
-    return folded
-
-
-def _listens(socket: Socket) -> bool:
-    return socket.state == "LISTEN" and socket.is_inet and bool(socket.local.port)
-
-
-def _fold_accepts(memory: Memory, before: Snapshot | None, changes: Changes) -> Mapping[Port, Accepts]:
-    """Count accepts: a cookie seen before with inode 0 now has an inode, or one never seen has one already."""
-    snapshot = memory.snapshot
-    if before is None or snapshot is None or not memory.listeners:
-        return memory.accepts
-    counted: dict[Port, int] = {}
-    for key in (*changes.new, *changes.changed):
-        socket = snapshot.sockets.get(key)
-        if socket is None or not socket.inode or socket.protocol != "tcp" or socket.state == "LISTEN":
-            continue
-        old = before.sockets.get(key)
-        port = (socket.netns, socket.local.port or 0)
-        if (old is None or not old.inode) and port in memory.listeners:
-            counted[port] = counted.get(port, 0) + 1
-    if not counted:
-        return memory.accepts
-    folded = {port: seen for port, seen in memory.accepts.items() if port in memory.listeners}
-    for port, count in counted.items():
-        earlier = folded[port].count if port in folded else 0
-        folded[port] = Accepts(snapshot.monotonic_s, memory.sample, earlier + count)
-    return folded
-
-
-def service_port(listeners: Mapping[Port, tuple[SocketKey, ...]], socket: Socket) -> int:
-    """Return the port that names the service: the local one where we listen there, else the remote one."""
-    local = socket.local.port or 0
-    if (socket.netns, local) in listeners or socket.remote is None:
-        return local
-    return socket.remote.port or 0
-
-
-def _fold_closes(memory: Memory, before: Snapshot | None, changes: Changes) -> Mapping[Port, float]:
-    """Note when a connection that was in CLOSE_WAIT left it: whoever closes does not leak."""
-    snapshot = memory.snapshot
-    if before is None or snapshot is None:
-        return memory.closes
-    ended: dict[Port, float] = {}
-    for key in (*changes.gone, *changes.changed):
-        old, new = before.sockets.get(key), snapshot.sockets.get(key)
-        if old is not None and old.state == "CLOSE_WAIT" and (new is None or new.state != "CLOSE_WAIT"):
-            ended[old.netns, service_port(memory.listeners, old)] = snapshot.monotonic_s
-    if not ended:
-        return memory.closes
-    kept = sorted({**memory.closes, **ended}.items(), key=lambda entry: entry[1])
-    return dict(kept[-PORTS_KEPT:])
-
-
-def _oldest_waiting(kept: Mapping[SocketKey, Track], snapshot: Snapshot) -> Mapping[Port, tuple[float, bool]]:
-    """Find each port's oldest connection without an inode: the accept queue is first in, first out."""
-    oldest: dict[Port, tuple[float, bool]] = {}
-    for key, track in kept.items():
-        since_s = track.unaccepted_since_s
-        if since_s is None:
-            continue
-        socket = snapshot.sockets[key]
-        port = (socket.netns, socket.local.port or 0)
-        if port not in oldest or since_s < oldest[port][0]:
-            oldest[port] = (since_s, track.whole)
-    return oldest
 
 
 def _fold_fds(kept: Mapping[int, FdTrend], before: Snapshot | None, now: Snapshot) -> Mapping[int, FdTrend]:

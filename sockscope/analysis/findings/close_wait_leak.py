@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sockscope.analysis.findings.scene import Scene, about_process, evidence, remote_text
-from sockscope.analysis.memory import service_port
+from sockscope.analysis.ports import service_port
 from sockscope.analysis.sight import seconds_text
 from sockscope.analysis.tracks import Track
 from sockscope.model.finding import Finding

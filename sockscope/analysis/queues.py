@@ -16,6 +16,7 @@ from sockscope.model.verdict import AcceptQueue, Queue
 _GOT_FIN = frozenset({"CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT"})
 _SENT_FIN = frozenset({"FIN_WAIT1", "FIN_WAIT2", "CLOSING", "LAST_ACK", "TIME_WAIT"})
 _FIN_IN_FLIGHT = frozenset({"FIN_WAIT1", "CLOSING", "LAST_ACK"})
+_STREAMS = frozenset({"tcp", "mptcp"})  # MPTCP's poll() asks sk_stream_is_writeable too (net/mptcp/protocol.c)
 _NOT_YET = {
     "SYN_SENT": Verdict(False, "connecting: neither until the handshake ends", would_block=True),
     "SYN_RECV": Verdict(False, "handshake not finished: not yet a socket of anybody"),
@@ -53,7 +54,7 @@ def send_queue(socket: Socket, peer: Socket | None = None, detail: SocketDetail 
     """
     if socket.is_listener:
         return Queue(None, None, None, None, None, None, False, "a listener is never writable")
-    if socket.protocol == "tcp":
+    if socket.protocol in _STREAMS:
         return _tcp_send(socket, detail)
     return _message_send(socket, peer)
 
@@ -89,7 +90,7 @@ def send_fill(socket: Socket) -> float | None:
     memory = socket.memory
     if memory is None or socket.is_listener:
         return None
-    return _part(memory.send_queued if socket.protocol == "tcp" else memory.send_alloc, memory.send_buffer)
+    return _part(memory.send_queued if socket.protocol in _STREAMS else memory.send_alloc, memory.send_buffer)
 
 
 def received_end(socket: Socket) -> bool:
@@ -106,8 +107,13 @@ def receive_payload(socket: Socket) -> int | None:
 
 
 def send_payload(socket: Socket) -> int | None:
-    """Return TCP's bytes not acknowledged: idiag_wqueue counts a SYN and a FIN as one each."""
+    """Return TCP's bytes not acknowledged: idiag_wqueue counts a SYN and a FIN as one each.
+
+    MPTCP's idiag_wqueue stays 0 with megabytes queued (seen on 6.18), so there it is buffer memory.
+    """
     queued = socket.send_queued
+    if socket.protocol == "mptcp" and socket.memory is not None:
+        return socket.memory.send_queued
     if not queued or socket.is_listener or socket.protocol != "tcp":
         return queued
     return queued - 1 if socket.state == "SYN_SENT" or socket.state in _FIN_IN_FLIGHT else queued
@@ -234,7 +240,7 @@ def _unix_receive(socket: Socket, peer: Socket | None) -> Queue:
 
 
 def _message_send(socket: Socket, peer: Socket | None) -> Queue:
-    """Everything but TCP: sock_writeable's half for datagrams and MPTCP's kin, unix_writable's quarter for unix."""
+    """Everything but streams of the internet: sock_writeable's half for datagrams, unix_writable's quarter for unix."""
     memory, queued = socket.memory, socket.send_queued
     is_unix = socket.family == "unix"
     if memory is None:

@@ -155,3 +155,10 @@ def test_an_urgent_byte_at_the_mark_does_not_count() -> None:
     assert ready(urgent_mark=True, urgent_inline=False) is False
     assert ready(urgent_mark=True, urgent_inline=True) is True
     assert ready(urgent_mark=True) is None
+
+
+def test_mptcp_writes_as_a_stream_though_its_send_queue_says_nothing() -> None:
+    """Seen on 6.18: wqueue 0 and wmem 0 with 2,741,689 of 3,943,936 queued, and poll() said no."""
+    memory = make_memory(send_buffer=3_943_936, send_queued=2_741_689)
+    queue = send_queue(tcp(protocol="mptcp", send_queued=0, memory=memory))
+    assert (queue.ready, queue.would_block, queue.queued_bytes) == (False, False, 2_741_689)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import select
 import socket
@@ -14,6 +15,9 @@ import pytest
 from live.own_rows import OwnRows, detail_of, marks_of
 
 from sockscope.analysis.queues import receive_queue, send_queue
+from sockscope.collect.live import LiveSource
+from sockscope.model.snapshot import Scope
+from sockscope.model.socket import Socket
 from sockscope.model.verdict import Queue
 
 SEED = 20_261_124
@@ -23,6 +27,7 @@ LOWATS = (None, None, 2, 100, 5000, 50_000, 1 << 30)
 NOTSENTS = (None, None, None, 1, 4096, 16_384, 131_072)
 NO_LINGER = struct.pack("ii", 1, 0)
 ATTEMPTS = 20
+MPTCP = 262
 
 
 class Tally:
@@ -324,3 +329,40 @@ def test_a_reset_socket_has_no_row(rows: OwnRows):
         assert cookie_known is not None
         with contextlib.suppress(OSError):
             assert rows.row(client) is None
+
+
+def test_mptcp():
+    """Readable by what is queued, writable by the stream rule; its rows come from the bulk dump."""
+    try:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP)
+    except OSError:
+        pytest.skip("this kernel has no MPTCP")
+    dice, tally, source = random.Random(SEED), Tally(), LiveSource()
+    with contextlib.ExitStack() as stack:
+        stack.callback(source.close)
+        stack.enter_context(listener)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        client = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP))
+        client.connect(listener.getsockname())
+        ends = (client, stack.enter_context(listener.accept()[0]))
+        for end in ends:
+            end.setblocking(False)
+        while tally.counts["states"] < 100:
+            end, size = dice.choice(ends), dice.choice(SIZES)
+            with contextlib.suppress(OSError):
+                _ = end.send(bytes(300_000)) if dice.random() < 0.7 else end.recv(size)
+            for end in ends:
+                before, events, after = mptcp_row(source, end), polled(end), mptcp_row(source, end)
+                if before == after:
+                    tally.compare("mptcp readable", receive_queue(before), bool(events & select.POLLIN), str(before))
+                    tally.compare("mptcp writable", send_queue(before), bool(events & select.POLLOUT), str(before))
+                    tally.counts["states"] += 1
+    tally.report("MPTCP")
+    assert tally.wrong == []
+
+
+def mptcp_row(source: LiveSource, one: socket.socket) -> Socket:
+    inode = os.fstat(one.fileno()).st_ino
+    rows = source.snapshot(Scope(protocols=frozenset({"tcp", "mptcp"}))).sockets.values()
+    return next(row for row in rows if row.inode == inode)

@@ -44,7 +44,7 @@ class LiveSource:
         self._about = About("live", gethostname(), _boot_id(), FACETS)
         self._tables = Tables(self._netns, open_channel)
         self._others = OtherNamespaces(self._netns, by_netlink=open_channel is not None)
-        self._owners = OwnerMap()
+        self._owners = OwnerMap(bpf=None if open_channel is not None else False)  # --source proc is /proc throughout
         self._unlisted = Unlisted()
         self._sockets: Mapping[SocketKey, Socket] = {}
         self._extra: dict[SocketKey, Socket] = {}

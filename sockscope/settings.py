@@ -54,7 +54,7 @@ def read_settings(path: Path | None = None) -> Settings:
     path = path or settings_path()
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # `sudo -u nobody` keeps a HOME it may not enter
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not readable: {error}") from error

@@ -18,7 +18,7 @@ from sockscope.present.format import count, duration, five_tuple, process_name, 
 from sockscope.present.text import sanitise
 from sockscope.tui.pictures.parts import TextLine, line, wrap
 from sockscope.tui.report import process_report, report, write_sockets
-from sockscope.tui.screens.dialogs import ConfirmDialog
+from sockscope.tui.screens.dialogs import ChoiceDialog, ConfirmDialog
 
 if TYPE_CHECKING:
     from sockscope.tui.app import SockscopeApp
@@ -121,14 +121,21 @@ def copy_report(app: SockscopeApp, socket: Socket | None, process: Process | Non
 
 
 def write_view(app: SockscopeApp, sockets: list[Socket]) -> None:
-    """Write a new file into the current folder."""
+    """Write a new file into the current folder, as JSON or CSV."""
     observation = app.session.observation
     if observation is None:
         return
-    path = Path.cwd() / time.strftime("sockscope-%Y%m%d-%H%M%S.json")
-    try:
-        write_sockets(path, observation, sockets)
-    except OSError as error:
-        app.say(f"not written: {sanitise(str(error))}", is_error=True)
-    else:
-        app.say(f"{count(len(sockets))} sockets written to {sanitise(str(path))}")
+
+    def chosen(kind: str | None) -> None:
+        if kind is None:
+            return
+        path = Path.cwd() / time.strftime(f"sockscope-%Y%m%d-%H%M%S.{kind}")
+        try:
+            write_sockets(path, observation, sockets)
+        except OSError as error:
+            app.say(f"not written: {sanitise(str(error))}", is_error=True)
+        else:
+            app.say(f"{count(len(sockets))} sockets written to {sanitise(str(path))}, readable by you alone")
+
+    kinds = [("json", "JSON: everything known"), ("csv", "CSV: a line for each socket")]
+    app.push_screen(ChoiceDialog(f"Write {count(len(sockets))} sockets", kinds, "json"), chosen)

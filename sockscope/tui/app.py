@@ -228,7 +228,7 @@ class SockscopeApp(App[int]):
     def _stage(self, name: str | None) -> None:
         if not name:
             return
-        self._staged.append(Popen([sys.executable, "-m", f"sockscope.lab.{name}"], stdin=DEVNULL, stdout=DEVNULL,
+        self._staged.append(Popen([sys.executable, "-P", "-m", f"sockscope.lab.{name}"], stdin=DEVNULL, stdout=DEVNULL,
                                   stderr=DEVNULL, start_new_session=True))
         self.say(f"staged {name}: it ends with sockscope")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from builders import make_memory, make_snapshot, make_socket
 from msgspec import structs
+from tui.fake_source import sick_details, sick_script
 
 from sockscope.analysis.memory import EMPTY, remember
 from sockscope.feed.conclude import conclude
@@ -12,7 +15,7 @@ from sockscope.model.detail import Read, SocketDetail
 from sockscope.model.gap import Gap
 from sockscope.model.names import Names
 from sockscope.model.observation import Observation
-from sockscope.model.socket import Endpoint, Timer
+from sockscope.model.socket import Endpoint, SocketKey, Timer
 from sockscope.present.width import cell_len
 from sockscope.tui.arrangement import View, arrange_lines
 from sockscope.tui.pictures.anatomy import Frame, anatomy_lines, crumbs
@@ -23,7 +26,6 @@ from sockscope.tui.pictures.process_fds import fd_lines, holding_of
 from sockscope.tui.pictures.process_tree import make_tree, tree_lines
 from sockscope.tui.pictures.summary import Clock, status, tabs, top_line
 from sockscope.tui.toggles import narrow, toggle
-from tui.fake_source import sick_details, sick_script
 
 NOTHING = Endpoint()
 
@@ -47,7 +49,7 @@ SOCKETS = [
     odd(family="netlink", protocol="netlink", type="raw", local=Endpoint(port=7), remote=None, state="CLOSE"),
 ]
 SIZES = [(1, 1), (12, 5), (40, 10), (80, 24), (120, 36), (200, 50)]
-REFUSED = Read(None, 100.0, Gap("watches", "not_permitted", detail="not permitted"))
+REFUSED: Read[Any] = Read(None, 100.0, Gap("watches", "not_permitted", detail="not permitted"))
 
 
 def look() -> Observation:
@@ -61,7 +63,7 @@ def look() -> Observation:
 def test_every_kind_has_an_anatomy(number, size):
     observation, socket = look(), SOCKETS[number]
     memory = remember(EMPTY, observation.snapshot)
-    lines = anatomy_lines(socket, observation, memory, [], Frame(*size, now_s=101.0))
+    lines = anatomy_lines(socket, observation, memory, [], Frame(size[0], size[1], 101.0))
     assert lines
     text = "".join(part for line in lines for part, _ in line.parts)
     assert text.isprintable()
@@ -101,8 +103,8 @@ def test_wrap_and_pack_never_exceed():
 
 
 def test_a_strip_tells_the_minute_from_what_was_seen():
-    key = ("s",)
-    seen = [(100.0 + n, {key: "A"} if n >= 20 else {}) for n in range(40)]
+    key: SocketKey = ("s",)
+    seen: list[tuple[float, dict[SocketKey, str]]] = [(100.0 + n, {key: "A"} if n >= 20 else {}) for n in range(40)]
     drawn = strip(seen, key, 139.0, 60)
     assert drawn == " " * 21 + "·" * 20 + "A" * 19
     assert tally(drawn) == "app 19s  nobody 20s"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from builders import make_snapshot, make_socket
 from msgspec import structs
 from tui.fake_source import ScriptedApp, sick_details, sick_script
 
 from sockscope.model.snapshot import Snapshot
+from sockscope.settings import Settings
 from sockscope.tui.screens.findings import FindingsRoom
 from sockscope.tui.screens.port import PortRoom
 from sockscope.tui.screens.process import ProcessRoom
@@ -203,6 +206,48 @@ async def wait_for(pilot, condition):
             return
         await pilot.pause(0.01)
     raise AssertionError("did not come")
+
+
+async def test_w_writes_a_file_for_the_owner_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    app = ScriptedApp(*sick_script(2))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("l", "w", "enter", "w", "down", "enter")
+        await pilot.pause()
+    written = sorted(tmp_path.iterdir())
+    assert [path.suffix for path in written] == [".csv", ".json"]
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in written)
+    assert len(json.loads(written[1].read_text())["sockets"]) == 4
+
+
+async def test_c_copies_a_report_with_ready_commands():
+    app = ScriptedApp(*sick_script(2), query="port:41022 pid:23118")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("c")
+        assert "tcp 127.0.0.1:3000 127.0.0.1:41022" in app.clipboard
+        assert "ss -tanpimo" in app.clipboard
+        assert "kill 23118" in app.clipboard
+
+
+async def test_a_row_narrows_the_filter_and_the_palette_goes_to_a_port():
+    app = ScriptedApp(*sick_script(2))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("l", "asterisk", "enter")
+        assert root(app).bar.text.startswith("state:listen pid:")
+        await pilot.press("ctrl+p", *"port 3000")
+        await pilot.pause(0.5)
+        await pilot.press("down", "enter")
+        await wait_for(pilot, lambda: isinstance(app.screen, PortRoom))
+
+
+async def test_keys_from_the_configuration_replace_the_usual_ones():
+    app = ScriptedApp(*sick_script(1))
+    app.settings = Settings(keys={"pause": ("f2",)})
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("p")
+        assert app.session.paused_at_s is None
+        await pilot.press("f2")
+        assert app.session.paused_at_s is not None
 
 
 async def test_readonly_has_no_actor():

@@ -27,7 +27,7 @@ class Entry:
     def may_hold(self, root: str, *, has_counts: bool) -> bool:
         """Whether a process that refused us can hold anything: kernel threads and zombies have no fds."""
         if has_counts and self.directory.inode:
-            return self.directory.count > 0
+            return self.directory.open_fds > 0
         stat = read_stat(self.pid, root)
         return stat is None or not (stat.flags & PF_KTHREAD or stat.state == "Z")
 
@@ -47,6 +47,6 @@ def read_facts(entry: Entry, root: str, *, has_counts: bool) -> Process | None:
         return None
     facts = Process(
         pid=entry.pid, start_ticks=stat.start_ticks, name=stat.name, parent_pid=stat.parent_pid, uid=uid,
-        thread_count=stat.thread_count, fd_count=entry.directory.count if has_counts else None,
+        thread_count=stat.thread_count, fd_count=entry.directory.open_fds if has_counts else None,
     )
     return entry.facts if entry.facts == facts else facts

@@ -52,7 +52,7 @@ class OwnerScan:
 
     def read_changed(self, entry: Entry) -> int:
         """Read every fd but the known sockets that the tables still list."""
-        return self._read(entry, self.map.sockets_of(entry.pid) if entry.directory.count > SMALL else {})
+        return self._read(entry, self.map.sockets_of(entry.pid) if entry.directory.open_fds > SMALL else {})
 
     def read_fds(self, entry: Entry, fds: Collection[int]) -> bool:
         """Read single fds of a process. Whether any of them was not what we knew."""
@@ -114,7 +114,7 @@ class OwnerScan:
             entry.directory = seen
             if self.look - entry.refused_at >= ASK_AGAIN:
                 self.read_whole(entry)
-        elif not self._has_counts or entry.directory.count != seen.count:
+        elif not self._has_counts or entry.directory.open_fds != seen.open_fds:
             self.read_changed(entry)
 
     def _meet(self, pid: int, seen: FdDirectory) -> None:
@@ -143,8 +143,8 @@ class OwnerScan:
             self._drop(entry.pid)
             return 1
         entry.refused = False
-        count = directory.count if self._has_counts else len(names)
-        if entry.directory.count != count:
+        count = directory.open_fds if self._has_counts else len(names)
+        if entry.directory.open_fds != count:
             entry.changed_at = self.look
         entry.directory = FdDirectory(count, directory.inode)
         if self.map.put(entry.pid, found):

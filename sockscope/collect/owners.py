@@ -158,6 +158,6 @@ class OwnerMap:
 
 def _count_or_zero(pid: int) -> int:
     try:
-        return stat_fds(pid).count
+        return stat_fds(pid).open_fds
     except OSError:
         return 0

@@ -18,12 +18,12 @@ _SKIP = len(_SOCKET)
 class FdDirectory(NamedTuple):
     """What stat() of /proc/PID/fd tells, without any right to look into it.
 
-    `count` is the number of open fds (proc_fd_getattr, since Linux 6.2; always 0 before). `inode` is made when the
+    `open_fds` is how many there are (proc_fd_getattr, since Linux 6.2; always 0 before). `inode` is made when the
     kernel first looks the directory up and dies with the process: the same number means the same process. A new number
     may mean either (the directory cache may have been emptied).
     """
 
-    count: int
+    open_fds: int
     inode: int
 
 

@@ -46,9 +46,9 @@ def test_a_process_that_is_gone_is_an_oserror(tmp_path: Path) -> None:
 def test_this_kernel_counts_what_we_have_open() -> None:
     if not has_fd_counts():
         pytest.skip("Linux older than 6.2")
-    before = stat_fds(os.getpid()).count
+    before = stat_fds(os.getpid()).open_fds
     left, right = os.pipe()
-    assert stat_fds(os.getpid()).count == before + 2
+    assert stat_fds(os.getpid()).open_fds == before + 2
     os.close(left)
     os.close(right)
 

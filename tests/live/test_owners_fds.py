@@ -163,6 +163,13 @@ def test_postgres_and_its_processes(tmp_path_factory: pytest.TempPathFactory) ->
     ]
     with running(command, lambda process: answers(port) and len(family(process.pid)) > 5, cwd=data) as pid, contextlib.ExitStack() as stack:
         stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-        pids = family(pid)
-        for each in pids:
-            assert_same(each)
+        checked = 0
+        for each in family(pid):  # backends of the readiness probes may end while we look
+            try:
+                assert_same(each)
+            except AssertionError:
+                if Path(f"/proc/{each}").exists():
+                    raise
+            else:
+                checked += 1
+        assert checked >= 5

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from sockscope.analysis.changes import compare
 from sockscope.analysis.query import Query
 from sockscope.feed.feed import Feed
-from sockscope.feed.result import FeedResult
+from sockscope.feed.result import NO_CHANGES, FeedResult
 from sockscope.model.finding import Finding
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket, SocketKey
@@ -91,12 +91,14 @@ class Session:
         shown, now = self.observation, result.observation
         if shown is not None and now is not None and now.snapshot.sequence != shown.snapshot.sequence:
             self.before = shown
-            changes = compare(shown.snapshot, now.snapshot)
+            changes = result.changes
+            if now.snapshot.sequence != shown.snapshot.sequence + 1 or changes is NO_CHANGES:
+                changes = compare(shown.snapshot, now.snapshot)  # looks between were replaced before they were shown
             old, new = shown.snapshot.sockets, now.snapshot.sockets
             marks = dict.fromkeys(changes.new, "new")
-            marks |= {key: "changed" for key in changes.changed if old[key].state != new[key].state}
+            marks |= {key: "changed" for key in changes.changed if key in old and old[key].state != new[key].state}
             marks |= dict.fromkeys(changes.gone, "gone")
-            self.marks, self.gone = marks, tuple(old[key] for key in changes.gone)
+            self.marks, self.gone = marks, tuple(old[key] for key in changes.gone if key in old)
         self.result = result
 
     def pause(self) -> None:

@@ -168,7 +168,7 @@ class Room(Screen[None]):
             if action in ("signal", "destroy") and self.session.actor is None:
                 continue
             length = cell_len(key) + cell_len(label) + 3
-            if used + length > self.size.width + 1:
+            if used + length > self.size.width:
                 continue
             parts += [(key, "key"), (f" {label}  ", "dim")]
             actions += [action, action]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket as sockets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from sockscope.analysis.query_parse import QueryError
@@ -93,7 +93,7 @@ def _compare(operator: str, bound: float) -> Test:
 
 def parse_number(text: str, units: str, position: int) -> float:
     """Return a number with its unit, in bytes, seconds or plain. Raises QueryError saying what is allowed."""
-    table: dict[str, float] | dict[str, int] = {"size": _SIZES, "time": _TIMES}.get(units, _PLAIN)
+    table: Mapping[str, float] = {"size": _SIZES, "time": _TIMES}.get(units, _PLAIN)
     match = _NUMBER.fullmatch(text)
     if match is None or match[2].lower() not in table:
         allowed = {"size": "like 500, 64k, 1.5m, 64KiB", "time": "like 10, 500ms, 5s, 2m, 1h"}.get(units, "like 12")

@@ -126,6 +126,17 @@ async def test_a_walk_by_keys_and_back_the_same_way():
         assert room.table.cursor_key == start
 
 
+async def test_text_below_the_last_line_to_follow_can_be_read():
+    app = ScriptedApp(*sick_script(12), details=sick_details, query="pid:23118 state:established")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", *["down"] * 60)
+        assert isinstance(app.screen, SocketRoom)
+        picture = app.screen.picture
+        assert picture.scroll_y == len(picture.lines) - picture.size.height > 0
+        await pilot.press(*["up"] * 90)
+        assert picture.scroll_y == 0
+
+
 async def test_keys_edit_the_visible_filter():
     app = ScriptedApp(*sick_script(2))
     async with app.run_test(size=(120, 36)) as pilot:

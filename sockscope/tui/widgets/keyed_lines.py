@@ -153,8 +153,9 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
             if key is not None:
                 self.move_to(key)
                 return
-        if by < 0:
-            self._scroll(0)  # headings above the first line come into view
+        # Text beyond the last line that can hold the cursor (or above the first) is read by scrolling.
+        self.is_touched = True
+        self._scroll(round(self.scroll_y) + by)
 
     def action_move(self, by: int) -> None:
         """Go up or down."""
@@ -165,7 +166,11 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
         """Go up or down by a page or part of one; stops at the ends."""
         by = int(pages * max(1, self._page_height))
         target = min(len(self._keys) - 1, max(0, (self.cursor_index or 0) + by))
+        before = self.cursor_key
         self._step(target, by or 1)
+        if self.cursor_key == before:
+            self._scroll(round(self.scroll_y) + by)
+            return
         if self.cursor_index is not None and (target in (0, len(self._keys) - 1)):
             self._step(target, 1 if target == 0 else -1)
 
@@ -177,6 +182,7 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
     def action_last(self) -> None:
         """Go to the last line."""
         self._step(len(self._keys) - 1, -1)
+        self._scroll(len(self._keys))
 
     def action_follow(self) -> None:
         """Follow the cursor's line."""

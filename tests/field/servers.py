@@ -135,7 +135,7 @@ def redis() -> Iterator[Running]:
 
 
 @contextmanager
-def postgres() -> Iterator[Running]:
+def postgres(connections: int = 120) -> Iterator[Running]:
     """PostgreSQL as nobody (it refuses root), trust on loopback."""
     newest = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/nowhere"))
     program, initdb = need("postgres", str(newest / "postgres")), str(newest / "initdb")
@@ -155,17 +155,21 @@ def postgres() -> Iterator[Running]:
         )
         command = [
             *as_nobody, program, "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-F",
-            "-c", "max_connections=120",
+            "-c", f"max_connections={connections}",
         ]
         with started("postgres", command, port, cwd=folder) as running:
             yield running
 
 
 @contextmanager
-def node() -> Iterator[Running]:
-    """node's own net server."""
+def node(kind: str = "net") -> Iterator[Running]:
+    """node's own server: `net` reads and answers nothing, `http` answers 2 KB."""
     program, port = need("node"), free_port()
-    script = f"require('net').createServer(s => s.on('error', () => 0)).listen({port}, '127.0.0.1')"
+    answer = {
+        "net": "require('net').createServer(s => s.on('error', () => 0).resume())",
+        "http": "require('http').createServer((q, a) => a.end('x'.repeat(2000)))",
+    }[kind]
+    script = f"{answer}.listen({port}, '127.0.0.1')"
     with started("node", [program, "-e", script], port) as running:
         yield running
 

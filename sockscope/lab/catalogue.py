@@ -48,6 +48,9 @@ _ALL = (
              "the reader's move at both ends."),
     Scenario("low-water-mark", "low_water_mark", "bytes below SO_RCVLOWAT", "receive-stalled",
              "10,000 B queued, mark 50,000 B: poll() says not readable. Both sides wait."),
+    Scenario("io-uring", "io_uring", "requests handed to the kernel (io_uring)", None,
+             "One thread sleeps in io_uring_enter(); accept and recv are pending in the ring. No epoll set, no thread "
+             "waits on a socket: the kernel does not tell which request waits on which."),
     Scenario("notsent-mark", "notsent_mark", "TCP_NOTSENT_LOWAT keeps the queue short", None,
              "The send buffer is nearly empty, yet poll() says not writable: unsent bytes are above half the mark."),
     Scenario("udp-overflow", "udp_overflow", "datagrams thrown away", "udp-drops",

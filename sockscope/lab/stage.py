@@ -127,6 +127,8 @@ def _start(role: Role, every: dict[int, socket.socket]) -> int:
     except (OSError, KeyboardInterrupt) as error:
         sys.stderr.write(f"{role.name}: {error}\n")
     finally:
+        if code and (failure := sys.exc_info()[1]):  # a scenario's own mistake: told, for os._exit() tells nothing
+            sys.excepthook(type(failure), failure, failure.__traceback__)
         os._exit(code)
 
 

@@ -74,7 +74,7 @@ def _model(seen: Serving, loops: list[Unit], singles: list[Unit]) -> tuple[str, 
     if singles:
         return _one_each(seen, singles), singles
     if seen.group.count:
-        return _unattended(seen), []
+        return _unattended(seen)
     return _idle(seen)
 
 
@@ -96,11 +96,17 @@ def _one_each(seen: Serving, singles: list[Unit]) -> str:
     return "process-per-connection"
 
 
-def _unattended(seen: Serving) -> str:
-    """Nobody was seen waiting on any connection: only counts can tell, and seldom do."""
+def _unattended(seen: Serving) -> tuple[str, list[Unit]]:
+    """Nobody was seen waiting on any connection: only counts can tell, and seldom do.
+
+    A single thread with several connections is a loop; how it waits is told by what it was seen in, as a ring's pending
+    requests are not told by socket.
+    """
     pids = {unit.pid for unit in seen.guards} or set(seen.holders)
     is_single = len(pids) == 1 and seen.threads_of.get(next(iter(pids))) == 1
-    return "event-loop" if is_single and seen.group.count > 1 and not seen.queued else "unknown"
+    if is_single and seen.group.count > 1 and not seen.queued:
+        return "event-loop", list(seen.guards)
+    return "unknown", []
 
 
 def _idle(seen: Serving) -> tuple[str, list[Unit]]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, NoReturn
 
 from sockscope.lab import namespace
@@ -31,40 +31,51 @@ class Staged(NamedTuple):
 
 
 View = Callable[[Staged], int]
+Write = Callable[[str], object]
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"sockscope lab: {message}\n")
+        _complain(message)
         raise SystemExit(2)
 
 
-def main(argv: Sequence[str], open_view: View | None = None) -> int:
+def _complain(message: str) -> None:
+    with suppress(OSError, ValueError, AttributeError):  # stderr gone, closed, or None since start
+        sys.stderr.write(f"sockscope lab: {message}\n")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def main(argv: Sequence[str], open_view: View | None = None, write: Write = _print) -> int:
     """Run `lab [SCENARIO] [--hold TIME]`. Without a name it lists them; without a view it holds until Ctrl+C.
 
-    Exit codes: 0, 2 for a wrong word, 3 where this machine cannot show the scenario.
+    Exit codes: 0, 2 for a wrong word, 3 where this machine cannot show the scenario. What `write` raises goes through.
     """
     parser = _Parser(prog="sockscope lab", description="stage one I/O model or one fault on loopback, to learn by")
     parser.add_argument("scenario", nargs="?", metavar="SCENARIO")
     parser.add_argument("--hold", metavar="TIME", type=_seconds, help="run it that long without a view; prints JSON")
     chosen = parser.parse_args(argv)
     if chosen.scenario is None:
-        sys.stdout.write(list_scenarios())
+        write(list_scenarios())
         return 0
     scenario = SCENARIOS.get(chosen.scenario)
     if scenario is None:
         near = difflib.get_close_matches(chosen.scenario, SCENARIOS, 1)
         hint = f"did you mean {near[0]}?" if near else "`sockscope lab` lists them"
-        sys.stderr.write(f"sockscope lab: no scenario is called '{chosen.scenario}': {hint}\n")
+        _complain(f"no scenario is called '{chosen.scenario}': {hint}")
         return 2
     try:
         with staged(scenario) as running:
             if open_view is not None and chosen.hold is None:
                 return open_view(running)
-            _tell(running)
+            write(_facts(running))
             return _hold(chosen.hold)
     except NotHereError as error:
-        sys.stderr.write(f"sockscope lab: {scenario.name}: {error}\n")
+        _complain(f"{scenario.name}: {error}")
         return 3
     except (KeyboardInterrupt, SystemExit):
         return 0
@@ -108,14 +119,13 @@ def staged(scenario: Scenario) -> Iterator[Staged]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _tell(running: Staged) -> None:
+def _facts(running: Staged) -> str:
     scenario = running.scenario
     facts = {
         "name": scenario.name, "pids": dict(running.pids), "ports": list(running.ports), "expected": scenario.expected,
         "look": scenario.look,
     }
-    sys.stdout.write(json.dumps(facts) + "\n")
-    sys.stdout.flush()
+    return json.dumps(facts) + "\n"
 
 
 def _hold(hold_s: float | None) -> int:

@@ -147,6 +147,15 @@ def test_closed_and_full_stdout() -> None:
     assert (full.returncode, full.stderr.splitlines()[-1]) == (3, "sockscope: cannot write: No space left on device")
 
 
+def test_the_lab_says_so_too_when_it_cannot_print() -> None:
+    for words, told in (("lab >&-", "standard output is closed"), ("lab select --hold 9 >&-", "closed"),
+                        ("lab >/dev/full", "No space left")):
+        done = shell(words)
+        assert (done.returncode, "Traceback" in done.stderr, done.stderr.count("\n")) == (3, False, 1), words
+        assert told in done.stderr
+    assert shell("lab nosuch 2>&-").returncode == 2
+
+
 def test_closed_stderr_and_stdin_change_nothing() -> None:
     done = shell("--port x 2>&- <&-")
     assert done.returncode == 2

@@ -229,7 +229,8 @@ class SockscopeApp(App[int]):
         if not name:
             return
         self._staged.append(Popen([sys.executable, "-P", "-m", f"sockscope.lab.{name}"], stdin=DEVNULL, stdout=DEVNULL,
-                                  stderr=DEVNULL, start_new_session=True))
+                                  stderr=DEVNULL, start_new_session=True,
+                                  env={**os.environ, "SOCKSCOPE_LAB_PARENT": str(os.getpid())}))
         self.say(f"staged {name}: it ends with sockscope")
 
 

@@ -12,6 +12,7 @@ class TuiOptions(Struct, frozen=True):
 
     `query` is what the filter line holds at first. `source` None takes the best there is. `theme` None: as kept from
     the last run. `columns` are column names; `sort` one of them, with `-` before it for the other way round.
+    `note` is a paragraph that stays above the first table: what to look at (the lab).
     """
 
     query: str = ""
@@ -28,3 +29,4 @@ class TuiOptions(Struct, frozen=True):
     names: bool = False
     sort: str | None = None
     columns: tuple[str, ...] | None = None
+    note: str = ""

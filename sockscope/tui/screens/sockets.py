@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 TALL_FROM, TALL_SENTENCE = 24, 2  # rows of terminal, lines of the sentence
 ASIDE_FROM = 3_000  # sockets; arranging 20,000 takes 100 ms
+NOTE_FROM = 16  # rows of terminal; below it the table needs them all
 MOST_SHOWN = 200  # sockets whose details are read for being on screen
 SORTS = tuple(dict.fromkeys(column.sort for column in COLUMNS.values() if column.sort in SORT_KEYS))
 GROUPS = ("process", "remote", "state", "port", "user")
@@ -69,9 +70,12 @@ class SocketsRoom(Room):
         self.table = SocketTable(id="sockets")
         self.table.columns = session.options.columns
         self.said = PartsLine(id="sentence")
+        self.note = PartsLine(id="note")
 
     def compose_room(self) -> ComposeResult:
-        """Filter, table, sentence."""
+        """Note what to look at, if somebody said so; then filter, table, sentence."""
+        if self.session.options.note and self.VIEW == "sockets":
+            yield self.note
         yield self.bar
         yield self.table
         yield self.said
@@ -118,6 +122,10 @@ class SocketsRoom(Room):
     def on_resize(self) -> None:
         """Give the sentence two lines where there is room."""
         self.said.styles.height = TALL_SENTENCE if self.size.height >= TALL_FROM else 1
+        lines = wrap(sanitise(self.session.options.note), self.size.width - 2, "accent", indent=" ")
+        lines = lines if self.size.height >= NOTE_FROM else []
+        self.note.styles.height = len(lines)
+        self.note.show(*(one.parts for one in lines))
 
     def show_sentence(self) -> None:
         """Why, since when and the mend for the cursor's row; else what is worth knowing of the whole."""

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from sockscope import __version__
 from sockscope.cli.choices import Choices, choose
 from sockscope.cli.errors import FOUND, NOTHING, UsageError, say
-from sockscope.cli.output import is_terminal, text_output, writing
+from sockscope.cli.output import is_terminal, speaks_unicode, text_output, writing
 from sockscope.cli.parser import SHELLS, parse
 from sockscope.cli.selection import Selection, is_possible_pid, select_from
+from sockscope.present.text import to_ascii
 
 
 def run(words: Sequence[str]) -> int:
@@ -19,7 +20,7 @@ def run(words: Sequence[str]) -> int:
     page = _page(options)
     if page is not None:
         with writing():
-            text_output().write(page)
+            text_output().write(page if speaks_unicode() else to_ascii(page))
         return FOUND
     choices = choose(options)
     selection = select_from(options)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import BinaryIO, TextIO
 
 from sockscope.cli.errors import CannotReadError
@@ -15,6 +16,8 @@ def text_output() -> TextIO:
     """Return stdout for text. Raises CannotReadError where it was closed before we began."""
     if sys.stdout is None or sys.stdout.closed:
         raise CannotReadError("standard output is closed: there is nowhere to print to")
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict" and not speaks_unicode():
+        sys.stdout.reconfigure(errors="backslashreplace")  # a letter that a locale lacks must not end us
     return sys.stdout
 
 

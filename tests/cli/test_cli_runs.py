@@ -156,6 +156,16 @@ def test_the_lab_says_so_too_when_it_cannot_print() -> None:
     assert shell("lab nosuch 2>&-").returncode == 2
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_locale_without_our_letters_ends_nothing(encoding: str) -> None:
+    environment = {**ENVIRONMENT, "PYTHONIOENCODING": encoding}
+    with socket.socket(socket.AF_UNIX) as named:
+        named.bind("\0sockscope-\u2713-\u00e9")
+        for words in (["--man"], ["--columns", "help"], ["--csv", "-x"], ["--once", "-x"], ["lab"], ["--help"]):
+            done = subprocess.run([*COMMAND, *words], capture_output=True, check=False, env=environment, timeout=60)
+            assert (done.returncode, b"Traceback" in done.stderr) == (0, False), words
+
+
 def test_closed_stderr_and_stdin_change_nothing() -> None:
     done = shell("--port x 2>&- <&-")
     assert done.returncode == 2

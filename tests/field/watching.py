@@ -15,7 +15,10 @@ from sockscope.model.snapshot import Scope, Snapshot
 SERIOUS = ("severe", "warning")
 
 
-def watch(pids: set[int], seconds: float, enough: Callable[[list[Finding]], bool] = lambda _: False) -> list[Finding]:
+def watch(
+    pids: set[int], seconds: float, enough: Callable[[list[Finding]], bool] = lambda _: False,
+    severities: tuple[str, ...] = SERIOUS,
+) -> list[Finding]:
     """Serious findings about sockets of these processes, each rule once, until `enough` or the time is over."""
     found: dict[tuple[str, str], Finding] = {}
     done = threading.Event()
@@ -26,7 +29,7 @@ def watch(pids: set[int], seconds: float, enough: Callable[[list[Finding]], bool
             return
         snapshot = result.observation.snapshot
         for finding in result.observation.findings or ():
-            if finding.severity in SERIOUS and concerns(finding, pids, snapshot):
+            if finding.severity in severities and concerns(finding, pids, snapshot):
                 found[finding.rule, str(finding.about)] = finding
         if enough(list(found.values())):
             done.set()

@@ -22,13 +22,15 @@ def find_stalled(scene: Scene) -> Iterator[Finding]:
         if not socket.is_listener or move.row.condition != "stalled":
             continue
         pids = scene.pids(socket)
-        most = f" of {socket.send_queued + 1}" if socket.send_queued is not None else ""
+        room = f", room for {socket.send_queued + 1}" if socket.send_queued is not None else ""
+        waiting = socket.receive_queued
+        count = "1 connection waits" if waiting == 1 else f"{waiting} connections wait"
         since_s = move.row.since_s or 0.0
         at_limit = [pid for pid in pids if _at_fd_limit(scene, pid)]
         yield Finding(
             "accept-stalled", "severe",
-            f"{socket.receive_queued}{most} connections to {port_text(socket)} wait for {scene.holder_of(socket)}"
-            f" to accept() them, the oldest {for_text(since_s, move.row.at_least)}",
+            f"{count} on {port_text(socket)} for {scene.holder_of(socket)} to accept()"
+            f"{room}; the oldest {for_text(since_s, move.row.at_least)}",
             (*_queue(socket), evidence("oldest wait", f"{'≥' if move.row.at_least else ''}{since_s:.0f} s",
                                        "cookies without an inode, each look")),
             _advice(scene, at_limit, pids),

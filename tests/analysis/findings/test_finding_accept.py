@@ -18,7 +18,7 @@ def test_a_queue_that_nobody_accepts_from() -> None:
     script.hold(1)
     (finding,) = script.find()
     assert (finding.rule, finding.severity, finding.for_s) == ("accept-stalled", "severe", 5)
-    assert "2 of 129 connections to :3000 wait for server 10 to accept()" in finding.summary
+    assert "2 connections wait on :3000 for server 10 to accept(), room for 129; the oldest" in finding.summary
     assert ("port", "3000") in finding.about
 
 
@@ -117,4 +117,4 @@ def test_a_hidden_holder_is_named_by_its_user() -> None:
     listener = make_socket("127.0.0.1:3000", receive_queued=1, uid=33)
     waiting = make_socket("127.0.0.1:3000", "192.0.2.9:1", inode=0)
     script = Script(hidden_processes=4).look().look(listener, waiting).hold(6)
-    assert "wait for a process of uid 33 (hidden) to accept()" in script.find()[0].summary
+    assert "for a process of uid 33 (hidden) to accept()" in script.find()[0].summary

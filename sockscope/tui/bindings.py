@@ -8,9 +8,12 @@ from collections.abc import Iterable
 from textual.binding import Binding
 
 
-def bind(keys: str, action: str) -> Binding:
-    """Bind keys to an action; its name in `[keys]` is the action's, its argument joined by a dash (view-2)."""
-    return Binding(keys, action, show=False, id=name_of(action))
+def bind(keys: str, action: str, *, at_once: bool = False) -> Binding:
+    """Bind keys to an action; its name in `[keys]` is the action's, its argument joined by a dash (view-2).
+
+    `at_once`: done before the next key is handed out, so that what is typed right after it meets the new focus.
+    """
+    return Binding(keys, action, show=False, id=name_of(action), priority=at_once)
 
 
 def name_of(action: str) -> str:

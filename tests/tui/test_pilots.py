@@ -6,6 +6,7 @@ import json
 
 from builders import make_snapshot, make_socket
 from msgspec import structs
+from textual import events
 from tui.fake_source import ScriptedApp, sick_details, sick_script
 
 from sockscope.model.snapshot import Snapshot
@@ -298,3 +299,17 @@ async def test_q_closes_what_is_on_top_and_then_quits():
         assert isinstance(app.screen, SocketsRoom)
         await pilot.press("q")
     assert app.return_value == 0
+
+
+async def test_what_is_typed_ahead_of_the_filter_line_is_text_and_no_command():
+    """A slow line delivers `/` and the word in one read: no letter may sort, group or signal."""
+    app = ScriptedApp(*sick_script(2))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        for character in "/evil 10.0.0.0/8 Kq":
+            key = {"/": "slash", " ": "space", ".": "full_stop"}.get(character, character)
+            app.post_message(events.Key(key, character))
+        for _ in range(3):
+            await pilot.pause()
+        assert root(app).bar.text == "evil 10.0.0.0/8 Kq"
+        assert root(app).view.group is None

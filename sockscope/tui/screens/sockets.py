@@ -51,7 +51,7 @@ class SocketsRoom(Room):
         ("!", "trouble", "trouble"), ("K", "signal", "signal"), ("c", "copy", "copy"), ("w", "write", "write"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("slash,f3,f4", "filter"), bind("asterisk", "narrow"),
+        bind("slash,f3,f4", "filter", at_once=True), bind("asterisk", "narrow"),
         bind("exclamation_mark", "trouble"), bind("a", "all"),
         *(bind(key, f"toggle_term('{key}')") for key in TOGGLES),
         bind("s,f6", "sort_menu"), bind("less_than_sign", "sort_step(-1)"),
@@ -232,6 +232,12 @@ class SocketsRoom(Room):
     def action_follow_cursor(self) -> None:
         """Follow the cursor's row."""
         self.table.action_follow()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let the filter's keys be text while one types in it (10.0.0.0/8)."""
+        if action == "filter" and self.bar.is_editing:
+            return False
+        return super().check_action(action, parameters)
 
     def action_filter(self) -> None:
         """Edit the filter."""

@@ -120,12 +120,12 @@ class QueryBar(Horizontal):
 
     @property
     def is_editing(self) -> bool:
-        """Whether keys go into the line."""
-        return self._input.has_focus
+        """Whether keys go into the line (`has_focus` comes a message later)."""
+        return self.is_mounted and self.screen.focused is self._input
 
     def edit(self) -> None:
-        """Let keys go into the line."""
-        self._input.focus()
+        """Let keys go into the line: the very next too, where focus() would come after what was typed ahead."""
+        self.screen.set_focus(self._input)
         self._input.cursor_position = len(self._input.value)
 
     def set_text(self, text: str) -> None:

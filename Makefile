@@ -10,12 +10,10 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/.ready: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo 'setting up $(VENV)' >&2
+	@$(PYTHON) -m venv $(VENV) >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' >&2
 	@touch $@
-
-compiled: $(VENV)/.ready
-	@$(BIN)/python -m compileall -q sockscope
 
 run: $(VENV)/.ready ## set up and start it: make run ARGS="--port 80"
 	@$(BIN)/python -m compileall -q sockscope

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import time
 from collections.abc import Sequence
 
@@ -119,7 +120,7 @@ def _write_table(
         for line in fd_lines(observation, header=not options.no_header):
             out.write((to_ascii(line) if plain else line) + "\n")
     out.flush()
-    for line in gap_lines(observation.snapshot):
+    for line in gap_lines(observation.snapshot, is_root=os.geteuid() == 0):
         say(line)
 
 
@@ -135,7 +136,9 @@ def verdict(snapshot: Snapshot, sockets: Sequence[Socket], selection: Selection)
     else:
         say("nothing matches: no socket at all was seen")
     if snapshot.hidden_processes:
-        say(f"{snapshot.hidden_processes} processes are other users' and were not looked into; see sockscope doctor")
+        hidden = snapshot.hidden_processes
+        whose = "1 process could" if hidden == 1 else f"{hidden} processes could"
+        say(f"{whose} not be looked into; see sockscope doctor")
     return NOTHING
 
 

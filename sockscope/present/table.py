@@ -73,13 +73,17 @@ def _coloured(each: Cell) -> str:
     return f"\x1b[{code}m{bare}\x1b[0m{text[len(bare):]}"
 
 
-def gap_lines(snapshot: Snapshot) -> list[str]:
-    """Return one line for each thing that could not be seen, for stderr: what is missing is always said."""
+def gap_lines(snapshot: Snapshot, *, is_root: bool) -> list[str]:
+    """Return one line for each thing that could not be seen, for stderr: what is missing is always said.
+
+    Root is not told to become root: what is hidden from it belongs to a namespace or a security module.
+    """
     lines = [
         f"{count(gap.count)} x {gap.what}: {gap.reason.replace('_', ' ')}"
         + (f" ({sanitise(gap.detail, 200)})" if gap.detail else "")
         for gap in snapshot.gaps
     ]
     if snapshot.hidden_processes:
-        lines.append('to see more: sudo "$(command -v sockscope)"   what is missing and why: sockscope doctor')
+        more = "" if is_root else 'to see more: sudo "$(command -v sockscope)"   '
+        lines.append(f"{more}what is missing and why: sockscope doctor")
     return lines

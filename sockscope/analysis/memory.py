@@ -142,13 +142,20 @@ def _fold_tracks(
     old: Mapping[SocketKey, Socket] = before.sockets if before is not None else {}
     for key in changes.gone:
         folded.pop(key, None)
-    for key in (*changes.new, *changes.changed):
+    # In the order they were made, not a set's: findings name the first row of a fault, and a replay must name the same.
+    born = now.sockets if before is None else sorted(changes.new, key=_made)
+    for key in (*born, *changes.changed):
         socket = now.sockets.get(key)
         if socket is not None and tracks.has_track(socket):
             folded[key] = tracks.fold(folded.get(key), old.get(key), socket, moment)
         else:
             folded.pop(key, None)
     return folded
+
+
+def _made(key: SocketKey) -> int:
+    """Order keys by cookie or inode, both counted up by the kernel; without either they are as good as equal."""
+    return key[-1] if isinstance(key[-1], int) else 0
 
 
 def _fold_fds(kept: Mapping[int, FdTrend], before: Snapshot | None, now: Snapshot) -> Mapping[int, FdTrend]:

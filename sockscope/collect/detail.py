@@ -53,7 +53,8 @@ class LiveDetailReader:
     ) -> Iterator[SocketDetail | ProcessDetail]:
         """Yield one key at a time until done, over budget or stopped. A key that is gone is passed over.
 
-        Half the budget is for looking at threads and epoll sets, which all keys share; what that cuts short is a gap.
+        The first process is a screen's subject and comes first of all. Half the budget is for looking at threads and
+        epoll sets, which all keys share; what that cuts short is a gap.
         """
         start_s = time.monotonic()
         end_s = start_s + wanted.budget_s
@@ -65,6 +66,8 @@ class LiveDetailReader:
         on_demand = ON_DEMAND in wanted.facets
         looker = Looker(self._helper, self._large, start_s, lambda: late(0.5), on_demand=on_demand)
         joined = Joined(looker, snapshot, self._places)
+        subject, others = wanted.processes[:1], wanted.processes[1:]
+        yield from self._read_processes(subject, wanted.facets, joined, lambda: late(0.5))
         if wanted.facets & {"waiters", "watches"} and sockets:
             joined.look_around(sockets)
         for socket in sockets:
@@ -72,10 +75,15 @@ class LiveDetailReader:
                 return
             yield self._read_socket(socket, snapshot, wanted.facets, joined)
         looker.late = late
-        for pid in wanted.processes:
-            if stop() or time.monotonic() > end_s:
+        yield from self._read_processes(others, wanted.facets, joined, late)
+
+    def _read_processes(
+        self, pids: tuple[int, ...], facets: frozenset[str], joined: Joined, late: Callable[[], bool]
+    ) -> Iterator[ProcessDetail]:
+        for pid in pids:
+            if late():
                 return
-            detail = self._read_process(pid, wanted.facets, joined)
+            detail = self._read_process(pid, facets, joined)
             if detail is not None:
                 yield detail
 

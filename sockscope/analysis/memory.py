@@ -144,7 +144,7 @@ def _fold_tracks(
         folded.pop(key, None)
     # In the order they were made, not a set's: findings name the first row of a fault, and a replay must name the same.
     born = now.sockets if before is None else sorted(changes.new, key=_made)
-    for key in (*born, *changes.changed):
+    for key in (*born, *sorted(changes.changed, key=_made)):
         socket = now.sockets.get(key)
         if socket is not None and tracks.has_track(socket):
             folded[key] = tracks.fold(folded.get(key), old.get(key), socket, moment)

@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script: it finds its siblings from tests/
 
-from benchmarks import detail_costs, load, tools
+from benchmarks import detail_costs, load, screen_costs, tools
 
 HERE = Path(__file__).parent
 SIZES = (1_000, 10_000, 100_000)
@@ -129,6 +129,7 @@ def main(argv: Sequence[str]) -> int:
         results.append(measure(sockets, chosen.runs or (5 if chosen.quick or sockets > 10_000 else 15)))
         print_size(results[-1])
     detail_costs.main()
+    screen_costs.main(["--seconds", "4"] if chosen.quick else ["--sockets", "1000,5000,10000,100000"])
     if chosen.json:
         chosen.json.write_text(json.dumps(results, indent=1))
     return 0

@@ -93,7 +93,7 @@ async def test_query_error_keeps_the_old_filter():
         room = root(app)
         await pilot.press("slash", *"port:22", "enter")
         assert room.table.table.matched == 1
-        await pilot.press("slash", *" prot:", "enter")
+        await pilot.press("slash", *" (", "enter")  # no part of it is a query, however fast it is typed
         assert room.bar.error is not None
         assert room.table.table.matched == 1
         await pilot.press("escape", "escape")

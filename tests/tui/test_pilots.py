@@ -226,7 +226,7 @@ async def test_w_writes_a_file_for_the_owner_alone(tmp_path, monkeypatch):
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("l", "w", "enter", "w", "down", "enter")
         await pilot.pause()
-    written = sorted(tmp_path.iterdir())
+    written = sorted(tmp_path.iterdir(), key=lambda path: path.suffix)  # their names begin with the second
     assert [path.suffix for path in written] == [".csv", ".json"]
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in written)
     assert len(json.loads(written[1].read_text())["sockets"]) == 4

@@ -18,7 +18,7 @@ from sockscope.present.text import sanitise
 from sockscope.tui.pictures.parts import Part
 from sockscope.tui.widgets.parts_line import PartsLine
 
-SETTLE_S = 0.03  # typing is applied when it pauses so long: keys of one read are one query, a person sees no wait
+SETTLE_S = 0.1  # typing is applied when it pauses so long
 HISTORY = 50
 
 

@@ -17,6 +17,8 @@ from sockscope.model.snapshot import Scope
 
 Told = tuple[str, str | None, str | None, str | None, str | None]  # model, mechanism, trigger, pool, exclusive
 
+OLD_ENOUGH_S = 0.3  # analysis/serving.py believes a difference of start times above 0.1 s
+
 
 @contextmanager
 def crowd(port: int, count: int, speaking: int = 0) -> Iterator[None]:
@@ -25,6 +27,7 @@ def crowd(port: int, count: int, speaking: int = 0) -> Iterator[None]:
     One that is not answered in half a second is left to itself: some servers serve no more than a few. The first
     `speaking` of them say a word.
     """
+    await_age(port)
     with ExitStack() as stack:
         for number in range(count):
             client = stack.enter_context(socket.socket())
@@ -33,6 +36,25 @@ def crowd(port: int, count: int, speaking: int = 0) -> Iterator[None]:
             if select.select((), (client,), (), 0.5)[1] and number < speaking:
                 client.send(b"x")
         yield
+
+
+def await_age(port: int) -> None:
+    """Until the listener's holders are older than start times are exact: a worker is pre-forked by its age."""
+    while (young := youngest_s(port)) is not None and young < OLD_ENOUGH_S:
+        time.sleep(OLD_ENOUGH_S - young)
+
+
+def youngest_s(port: int) -> float | None:
+    """The age of the youngest process that holds the listener."""
+    source = LiveSource()
+    try:
+        snapshot = source.snapshot(Scope())
+    finally:
+        source.close()
+    listeners = [row for row in snapshot.sockets.values() if row.is_listener and row.is_inet and row.local.port == port]
+    pids = {holder.pid for row in listeners for holder in snapshot.holders_of(row)}
+    started = [ticks for pid in pids if (ticks := snapshot.processes[pid].start_ticks) is not None]
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - max(started) / 100 if started else None
 
 
 def look(port: int) -> Server:

@@ -45,7 +45,7 @@ def _read(pid: int, folder: int, *, with_command: bool) -> Process | None:
         pid=pid, start_ticks=stat.start_ticks, name=stat.name, parent_pid=stat.parent_pid, uid=uid,
         command=_file(folder, "cmdline", _COMMAND_LIMIT) if with_command else None, cwd=_link(folder, "cwd"),
         cgroup=parse_cgroup(cgroup), container=container_of(cgroup),
-        started_at=_BOOT.time() + stat.start_ticks / _TICKS_PER_S, fd_count=_fd_count(folder),
+        started_at=started_at(stat.start_ticks), fd_count=_fd_count(folder),
         fd_limit=parse_fd_limit(_file(folder, "limits") or b""), thread_count=stat.thread_count, netns=_netns(folder),
     )
 
@@ -77,6 +77,11 @@ class BootClock:
 
 
 _BOOT = BootClock()
+
+
+def started_at(start_ticks: int) -> float:
+    """When a process of this boot was started, in seconds since the epoch."""
+    return _BOOT.time() + start_ticks / _TICKS_PER_S
 
 
 def _file(folder: int, name: str, limit: int = 1 << 16) -> bytes | None:

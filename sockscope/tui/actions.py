@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sockscope.analysis.direction import serves
+from sockscope.collect.facts import started_at
 from sockscope.model.observation import Observation
 from sockscope.model.process import Process
 from sockscope.model.socket import Socket
@@ -17,6 +18,7 @@ from sockscope.model.source import ActionError
 from sockscope.present.format import count, duration, five_tuple, process_name, user
 from sockscope.present.text import sanitise
 from sockscope.tui.pictures.parts import TextLine, line, wrap
+from sockscope.tui.pictures.pipeline import who
 from sockscope.tui.report import process_report, report, write_sockets
 from sockscope.tui.screens.dialogs import ChoiceDialog, ConfirmDialog
 
@@ -36,8 +38,11 @@ def signal_lines(process: Process, observation: Observation) -> list[TextLine]:
     connections = [one for one in held if one.is_inet and one.remote is not None and one.state == "ESTABLISHED"]
     served = sum(serves(snapshot, one) is True for one in connections)
     about = [f"user {user(process.uid, observation.names)}"]
-    if process.started_at is not None:
-        about.append(f"started {duration(max(0.0, snapshot.taken_at - process.started_at))} ago")
+    started = process.started_at
+    if started is None and process.start_ticks is not None:
+        started = started_at(process.start_ticks)  # who acts is on this machine, and so is the process
+    if started is not None:
+        about.append(f"started {duration(max(0.0, snapshot.taken_at - started))} ago")
     lines = [line((f" {process_name(process)} {process.pid}", "title"), "   " + ", ".join(about))]
     ports = " ".join(f":{port}" for port in sorted({one.local.port for one in listeners if one.local.port}))
     shared = any(len({h.pid for h in snapshot.holders_of(one)}) > 1 for one in listeners)
@@ -49,7 +54,8 @@ def signal_lines(process: Process, observation: Observation) -> list[TextLine]:
     parent = snapshot.processes.get(process.parent_pid) if process.parent_pid else None
     if parent is not None:
         lines.append(line((f" child of {process_name(parent)} {parent.pid}", "dim")))
-    lines.append(line(f" {count(len(connections))} connections will be cut if it ends." ))
+    several = "" if len(connections) == 1 else "s"
+    lines.append(line(f" {count(len(connections))} connection{several} will be cut if it ends."))
     return lines
 
 
@@ -71,6 +77,20 @@ def ask_signal(app: SockscopeApp, process: Process | None) -> None:
     app.push_screen(ConfirmDialog("Signal a process", signal_lines(process, observation), "send", SIGNALS), chosen)
 
 
+def destroy_lines(socket: Socket, observation: Observation | None) -> list[TextLine]:
+    """Which socket, whose it is, and what owner and peer will see (tcp_abort and udp_abort of the kernel)."""
+    holders = observation.snapshot.holders_of(socket) if observation is not None else ()
+    held = f" of {who(holders, observation)}" if holders and observation is not None else ""
+    owner = "Its owner's next call on it fails with ECONNABORTED; poll() wakes it with an error."
+    peer = "The peer gets a reset." if socket.protocol == "tcp" else "The peer sees nothing."
+    if socket.is_listener and socket.protocol == "tcp":
+        owner = "Its owner's accept() fails with EINVAL from then on; poll() wakes it with an error."
+        peer = (f"Nobody can connect to it any more. Of its connections, those not yet accepted "
+                f"({count(socket.receive_queued or 0)} now) get a reset, the others stay.")
+    return [line((" " + five_tuple(socket), "title"), (held, "dim")), line(),
+            *wrap(owner, 56, indent=" "), *wrap(peer, 56, indent=" ")]
+
+
 def ask_destroy(app: SockscopeApp, socket: Socket | None) -> None:
     """Ask whether to close it; only `y` does."""
     actor = app.session.actor
@@ -80,16 +100,12 @@ def ask_destroy(app: SockscopeApp, socket: Socket | None) -> None:
     if socket is None:
         app.say("no socket under the cursor", is_error=True)
         return
-    lines = [
-        line((" " + five_tuple(socket), "title")), line(),
-        *wrap("Its owner's next call on it fails with ECONNABORTED; poll() wakes it with an error.", 56, indent=" "),
-        *wrap("The peer gets a reset." if socket.protocol == "tcp" else "The peer sees nothing.", 56, indent=" "),
-    ]
 
     def chosen(answer: str | None) -> None:
         if answer is not None:
             _act(app, lambda: actor.destroy(socket), f"closed {five_tuple(socket)}")
 
+    lines = destroy_lines(socket, app.session.observation)
     app.push_screen(ConfirmDialog("Close the socket", lines, "close it"), chosen)
 
 

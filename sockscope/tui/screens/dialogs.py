@@ -59,7 +59,8 @@ class ConfirmDialog(ModalScreen[str | None]):
     """Tells what would be done; only `y` does it. With `options`, left and right choose one: it is the result."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace,q,f10,n,enter", "dismiss(None)", show=False), Binding("y", "confirm", show=False),
+        Binding("escape,backspace,q,f10,n", "dismiss(None)", show=False), Binding("y", "confirm", show=False),
+        Binding("enter", "dismiss(None)", show=False, priority=True),  # the list has the keys, and a use for Enter
         Binding("left", "choose(-1)", show=False), Binding("right", "choose(1)", show=False),
     ]
 

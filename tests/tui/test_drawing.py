@@ -18,7 +18,8 @@ from sockscope.model.observation import Observation
 from sockscope.model.socket import Endpoint, SocketKey, Timer
 from sockscope.present.width import cell_len
 from sockscope.tui.arrangement import View, arrange_lines
-from sockscope.tui.pictures.anatomy import Frame, anatomy_lines, crumbs
+from sockscope.tui.pictures.anatomy import anatomy_lines, crumbs
+from sockscope.tui.pictures.frame import Frame
 from sockscope.tui.pictures.parts import cut, pack, wrap
 from sockscope.tui.pictures.past import series, strip, tally
 from sockscope.tui.pictures.port_head import port_lines

@@ -46,3 +46,8 @@ def test_grouped_by_process(snap_compare):
 
 def test_query_error(snap_compare):
     assert snap_compare(app(), press=["slash", *"prot:80", "enter"], terminal_size=(80, 24))
+
+
+@pytest.mark.parametrize("size", [(120, 36), (200, 50), (40, 10)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_help_at(snap_compare, size):
+    assert snap_compare(app(), press=["question_mark"], terminal_size=size)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
-
 from sockscope.analysis.direction import serves
 from sockscope.analysis.memory import Memory
 from sockscope.analysis.severity import severity
@@ -14,6 +12,7 @@ from sockscope.model.socket import Socket
 from sockscope.present import format as words
 from sockscope.present.text import sanitise
 from sockscope.present.width import elide_middle
+from sockscope.tui.pictures.frame import Frame
 from sockscope.tui.pictures.listener import listener_lines, server_lines, waiting_lines
 from sockscope.tui.pictures.numbers import number_lines
 from sockscope.tui.pictures.parts import EMPTY_LINE, TextLine, beside, line, parts_width, title, unique_keys, wrap
@@ -23,15 +22,6 @@ from sockscope.tui.pictures.pipeline import in_lines, out_lines
 WIDE, BRIEF_HEIGHT = 110, 16
 PARTIES = {"app": "APP'S MOVE", "peer": "PEER'S MOVE", "network": "NETWORK'S MOVE", "none": "NOBODY'S MOVE",
            "unknown": "NOT KNOWN"}
-
-
-class Frame(Struct, frozen=True):
-    """What the picture is fitted to."""
-
-    width: int
-    height: int
-    now_s: float
-    with_numbers: bool = True
 
 
 def anatomy_lines(socket: Socket, observation: Observation, memory: Memory, seen: MovesSeen,
@@ -48,11 +38,13 @@ def anatomy_lines(socket: Socket, observation: Observation, memory: Memory, seen
         lines += [EMPTY_LINE, title(" WAIT CHAIN"), *wrap(sanitise(chain), width - 4, indent="  ")]
     if not brief:
         lines.append(EMPTY_LINE)
-    lines += past_lines(socket, memory, seen, frame.now_s, width)
+    lines += past_lines(socket, observation, memory, seen, frame)
     if socket.is_listener:
         lines += [EMPTY_LINE, *waiting_lines(socket, observation, memory)]
     if frame.with_numbers:
-        lines += [EMPTY_LINE, *number_lines(socket, observation, frame.now_s, width)]
+        lines += [EMPTY_LINE, *number_lines(
+            socket, observation, frame.now_s, width, rates=frame.rates, focus=frame.focus,
+        )]
     return unique_keys(lines)
 
 

@@ -6,18 +6,25 @@ from sockscope.model.detail import Marks, SocketDetail, TcpInfo
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket
 from sockscope.present.format import count, duration, size, user
+from sockscope.present.width import cell_len
 from sockscope.tui.pictures.parts import TextLine, labelled, pack, title
 
 INFINITE_SSTHRESH = 0x7FFFFFFF  # TCP_INFINITE_SSTHRESH (include/net/tcp.h): no loss seen yet
 MEANINGS = {
+    "identity": "inode and cookie name this very socket, in ss -e too",
+    "memory": "kernel memory charged to it, and where its buffers end",
     "window": "what each side still lets the other send", "timing": "round trip and its spread; when it resends",
     "loss": "segments lost and sent again", "pace": "how much may be in flight", "totals": "since the connection began",
-    "idle": "how long ago each side last sent", "limits": "share of busy time held back by window or send buffer",
+    "rates": "how fast the totals grow", "idle": "how long ago each side last sent",
+    "limits": "share of busy time held back by window or send buffer",
+    "options": "what its owner set; RCVLOWAT is the mark of readable",
+    "timer": "what the kernel waits for, and how often it has tried",
 }
 
 
-def number_lines(socket: Socket, observation: Observation, now_s: float, width: int) -> list[TextLine]:
-    """All groups; what was not read is not shown."""
+def number_lines(socket: Socket, observation: Observation, now_s: float, width: int, *, rates: str = "",
+                 focus: str = "") -> list[TextLine]:
+    """All groups; what was not read is not shown. What a group means stands beside it, or below the one in focus."""
     detail = observation.details.get(socket.key)
     tcp = detail.tcp if detail is not None else None
     if socket.is_listener:
@@ -30,15 +37,19 @@ def number_lines(socket: Socket, observation: Observation, now_s: float, width: 
     if tcp is not None and tcp.value is not None and not socket.is_listener:
         groups |= _tcp_groups(tcp.value)
     marks = detail.marks.value if detail is not None and detail.marks is not None else None
+    if rates:
+        groups["rates"] = rates
     groups["options"] = _options(marks, tcp.value if tcp is not None else None)
     groups["timer"] = _timer(socket, detail)
     for name, text in groups.items():
         if not text:
             continue
         first, *rest = pack(text.split("   "), max(20, width - 13))
-        meaning = ("   " + MEANINGS[name], "dim") if width >= 100 and name in MEANINGS and not rest else ("", "dim")
-        lines.append(labelled(name, first, meaning))
+        beside = MEANINGS[name] if width >= 100 and not rest and cell_len(first + MEANINGS[name]) + 16 <= width else ""
+        lines.append(labelled(name, first, ("   " + beside if beside else "", "dim"), key=("number", name)))
         lines += [labelled("", one) for one in rest]
+        if name == focus and not beside:
+            lines.append(labelled("", (MEANINGS[name], "dim")))
     return lines
 
 

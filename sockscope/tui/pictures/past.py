@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from msgspec import Struct
+
 from sockscope.analysis.history import Sample, samples_of
 from sockscope.analysis.memory import Memory
+from sockscope.analysis.peers import peer_of
+from sockscope.analysis.queues import accept_queue, receive_queue, send_queue
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket, SocketKey
 from sockscope.present.bars import spark
 from sockscope.present.format import byte_count, count, duration
-from sockscope.tui.pictures.parts import TextLine, labelled, title
+from sockscope.tui.pictures.frame import Frame
+from sockscope.tui.pictures.parts import TextLine, labelled, line, title
+from sockscope.tui.pictures.plot import AXIS, plot_rows
 
 SPAN_S = 60.0
+WIDE = 100  # columns
+PLOT_FROM, PLOT_ROWS = 44, 4  # rows of terminal, rows of a plot
 NOBODY, UNSEEN = "·", " "
 LETTERS = {"app": "A", "peer": "P", "network": "N"}
 NAMES = {"A": "app", "P": "peer", "N": "network", NOBODY: "nobody"}
@@ -86,30 +94,66 @@ def series(samples: Sequence[Sample], of: Callable[[Sample], int], now: int, *, 
     return values
 
 
-def past_lines(socket: Socket, memory: Memory, seen: MovesSeen, now_s: float, width: int) -> list[TextLine]:
-    """Return the strip and both plots, with a time axis where there is room."""
-    wide = width >= 100
-    cells = min(60, max(10, width - (52 if wide else 40)))
-    moves = strip(seen, socket.key, now_s, cells)
-    samples = samples_of(memory.history, socket.key, now_s - SPAN_S)
-    from_s = memory.history.from_s if memory.history.from_s is not None else now_s
-    lines = [title(" LAST 60 s"), labelled("move", (moves.rjust(cells), "plain"), ("  " + tally(moves), "dim"))]
-    names = ("accept", "") if socket.is_listener else ("receive", "send")
-    unit = count if socket.is_listener else byte_count
-    for name, of, now in (
-        (names[0], _receive_queued, socket.receive_queued), (names[1], _send_queued, socket.send_queued),
-    ):
-        if not name:
-            continue
-        values = series(samples, of, now or 0, now_s=now_s, from_s=from_s, cells=cells)
-        drawn = spark(values, cells).rjust(cells)
-        most = f"  max {count(int(max(values)))}" if wide and values and max(values) else ""
-        lines.append(labelled(name, (drawn, "bar"), f"  {unit(now or 0)}", (most, "dim")))
+def past_lines(socket: Socket, observation: Observation, memory: Memory, seen: MovesSeen,
+               frame: Frame) -> list[TextLine]:
+    """Return the strip and both queues, with a time axis where there is room; on a high screen as plots."""
+    wide = frame.width >= WIDE
+    cells = min(60, max(10, frame.width - (52 if wide else 40)))
+    before = " " * AXIS if _is_plotted(frame) else ""
+    moves = strip(seen, socket.key, frame.now_s, cells)
+    lines = [title(" LAST 60 s"), labelled("move", before, (moves.rjust(cells), "plain"), ("  " + tally(moves), "dim"))]
+    samples = samples_of(memory.history, socket.key, frame.now_s - SPAN_S)
+    from_s = memory.history.from_s if memory.history.from_s is not None else frame.now_s
+    for drawn in _queues(socket, observation):
+        values = series(samples, drawn.of, drawn.now, now_s=frame.now_s, from_s=from_s, cells=cells)
+        lines += _queue_lines(drawn, values, cells, frame)
     if wide:
         third = cells // 3
         axis = "-60 s".ljust(third) + "-40 s".ljust(third) + "-20 s".ljust(cells - 2 * third - 3) + "now"
-        lines.append(labelled("", (axis, "dim")))
+        lines.append(labelled("", before, (axis, "dim")))
     return lines
+
+
+class Drawn(Struct, frozen=True):
+    """One queue as it is drawn: its name, how to get it from a sample, how long it is now and where its mark is."""
+
+    name: str
+    of: Callable[[Sample], int]
+    now: int
+    mark: int | None
+    unit: Callable[[int], str]
+
+
+def _queues(socket: Socket, observation: Observation) -> list[Drawn]:
+    received, sent = socket.receive_queued or 0, socket.send_queued or 0
+    if socket.is_listener:
+        queue = accept_queue(socket)
+        return [Drawn("accept", _receive_queued, received, queue.limit if queue is not None else None, count)]
+    detail = observation.details.get(socket.key)
+    peer = peer_of(observation.snapshot, socket) if socket.family == "unix" else None
+    marks = (receive_queue(socket, peer, detail).mark_bytes, send_queue(socket, peer, detail).mark_bytes)
+    return [Drawn("receive", _receive_queued, received, marks[0], byte_count),
+            Drawn("send", _send_queued, sent, marks[1], byte_count)]
+
+
+def _is_plotted(frame: Frame) -> bool:
+    return frame.width >= WIDE and frame.height >= PLOT_FROM
+
+
+def _queue_lines(drawn: Drawn, values: list[float], cells: int, frame: Frame) -> list[TextLine]:
+    """Return one queue: a row of eighth blocks, or a plot with its mark where the screen is high."""
+    now = f"  {drawn.unit(drawn.now)}"
+    highest = int(max(values, default=0.0))
+    most = f"  max {count(highest)}" if highest else ""
+    word = "limit" if drawn.unit is count else "mark"
+    if _is_plotted(frame):
+        rows = plot_rows(values, drawn.mark, cells, PLOT_ROWS, word)
+        lines = [labelled("" if number else drawn.name, *parts) for number, parts in enumerate(rows)]
+        lines[-1] = line(*lines[-1].parts, now, (most, "dim"))
+        return lines
+    mark = f"  {word} {count(drawn.mark)}" if drawn.mark is not None and drawn.mark > 1 else ""
+    shown = (most + mark, "dim") if frame.width >= WIDE else ("", "dim")
+    return [labelled(drawn.name, (spark(values, cells).rjust(cells), "bar"), now, shown)]
 
 
 def _receive_queued(sample: Sample) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -80,8 +81,6 @@ def fact_lines(process: Process, holding: Holding, observation: Observation, wid
         words.append(f"up {duration(max(0.0, observation.snapshot.taken_at - process.started_at))}")
     if process.container:
         words.append(f"container {sanitise(process.container, 20)}")
-    if process.cwd and width >= 140:
-        words.append(f"cwd {sanitise(process.cwd, 40)}")
     number = len(holding.fds) if holding.is_read else process.fd_count
     fds = "" if number is None else f"fds {count(number)}"
     gauge: Part = ("", "bar")
@@ -90,6 +89,18 @@ def fact_lines(process: Process, holding: Holding, observation: Observation, wid
         gauge = (bar(number / process.fd_limit, None, 6), "bar")
     first = cut([(name, "title"), ("  " + "   ".join(words), "plain"), ("   " + fds, "plain"), gauge], width)
     return [first, cut([(" " + serves_text(process.pid, observation, width), "dim")], width)]
+
+
+def place_line(process: Process, width: int) -> tuple[Part, ...]:
+    """Where it runs and since when; empty where nothing of it was read."""
+    words = []
+    if process.started_at is not None:
+        words.append(time.strftime("since %Y-%m-%d %H:%M:%S", time.localtime(process.started_at)))
+    if process.cwd:
+        words.append(f"cwd {sanitise(process.cwd, 60)}")
+    if process.cgroup:
+        words.append(f"cgroup {sanitise(process.cgroup, 120)}")
+    return cut([(" " + "   ".join(words), "dim")], width) if words else ()
 
 
 def serves_text(pid: int, observation: Observation, width: int) -> str:

@@ -120,4 +120,5 @@ class FindingsRoom(Room):
         if event.lines is self.list:
             self.show_story()
             self.show_top()
+            self.show_keys()
             self.want_details()

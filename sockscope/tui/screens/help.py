@@ -43,6 +43,9 @@ SIGNS = (
 )
 
 
+NARROW = 60
+
+
 class HelpScreen(ModalScreen[None]):
     """Over the room it was asked from."""
 
@@ -78,10 +81,15 @@ class HelpScreen(ModalScreen[None]):
 
 def help_lines(observation: Observation | None, width: int) -> list[TextLine]:
     """Return the text of the help screen."""
-    lines = [title("KEYS"), *(line((fit(keys, min(34, width // 2)), "key"), " ", what) for keys, what in KEYS)]
-    lines += [line(), title("SIGNS"), *(line((fit(sign, 14), "accent"), " ", what) for sign, what in SIGNS)]
+    lines = [title("KEYS")]
+    for keys, what in KEYS:
+        lines += _told(keys, "key", what, 34, width)
+    lines += [line(), title("SIGNS")]
+    for sign, what in SIGNS:
+        lines += _told(sign, "accent", what, 14, width)
     lines += [line(), title("COLUMNS")]
-    lines += [line((fit(one.title, 16), "accent"), " ", one.meaning) for one in COLUMNS.values() if one.title]
+    for one in COLUMNS.values():
+        lines += _told(one.title, "accent", one.meaning, 16, width) if one.title else []
     if observation is None:
         return lines
     snapshot = observation.snapshot
@@ -91,3 +99,12 @@ def help_lines(observation: Observation | None, width: int) -> list[TextLine]:
     for gap in snapshot.gaps:
         lines += wrap(gap_text(gap), width)
     return lines
+
+
+def _told(name: str, role: str, what: str, room: int, width: int) -> list[TextLine]:
+    """Return a name and what it means, which goes on below itself; on a narrow screen below the name. None is cut."""
+    if width < NARROW:
+        return [*wrap(name, width, role), *wrap(what, width, indent="  ")]
+    first, *rest = wrap(what, width - room - 1)
+    return [line((fit(name, room), role), " ", *first.parts),
+            *(line(" " * (room + 1), *one.parts) for one in rest)]

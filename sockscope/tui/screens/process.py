@@ -15,7 +15,7 @@ from sockscope.model.process import Process
 from sockscope.model.socket import Socket
 from sockscope.tui.bindings import bind
 from sockscope.tui.pictures.parts import TextLine, line
-from sockscope.tui.pictures.process_fds import fact_lines, fd_lines, holding_of, process_of
+from sockscope.tui.pictures.process_fds import fact_lines, fd_lines, holding_of, place_line, process_of
 from sockscope.tui.pictures.process_tree import fold_key, make_tree, tree_lines
 from sockscope.tui.screens.room import FACETS, Room
 from sockscope.tui.widgets.keyed_lines import KeyedLines
@@ -25,7 +25,7 @@ from sockscope.tui.widgets.text_list import TextList
 if TYPE_CHECKING:
     from sockscope.tui.session import Session
 
-WIDE = 100  # both panes side by side
+WIDE, TALL = 100, 20  # both panes side by side; room for a third line of facts
 MOST_SOCKETS = 100
 PROCESS_FACETS = FACETS | {"process", "fds", "threads"}
 
@@ -82,7 +82,9 @@ class ProcessRoom(Room):
         facts = fact_lines(self.process, holding, observation, width)
         if process is None:
             facts[1] = ((" ended", "severe"), (": what was last seen of it", "dim"))
-        self.facts.show(*facts)
+        place = place_line(self.process, width) if self.size.height >= TALL else ()
+        self.facts.styles.height = 3 if place else 2
+        self.facts.show(*facts, *([place] if place else []))
         memory = self.session.result.memory if self.session.result is not None else None
         if memory is not None:
             pane = width // 2 if width >= WIDE else width
@@ -154,6 +156,7 @@ class ProcessRoom(Room):
         """Other subjects in the tabs."""
         event.stop()
         self.show_top()
+        self.show_keys()
 
 
 def _distinct(lines: list[TextLine]) -> list[TextLine]:

@@ -159,13 +159,23 @@ class Room(Screen[None]):
         """Return the keys that work here now, most wanted first."""
         return self.KEYS
 
+    def can(self, action: str) -> bool:
+        """Whether a key in `keys()` does something here, for the subject under the cursor."""
+        action = action.partition("(")[0]
+        socket, process = self.subject_socket(), self.subject_process()
+        if action == "signal":
+            return self.session.actor is not None and process is not None
+        if action == "destroy":
+            return self.session.actor is not None and socket is not None and socket.is_inet
+        return action != "copy" or socket is not None or process is not None
+
     def show_keys(self) -> None:
         """As many keys as fit, each clickable."""
         parts: list[Part] = [(" ", "plain")]
         actions: list[str | None] = [None]
         used = 1
         for key, label, action in self.keys():
-            if action in ("signal", "destroy") and self.session.actor is None:
+            if not self.can(action):
                 continue
             length = cell_len(key) + cell_len(label) + 3
             if used + length > self.size.width:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -12,7 +13,9 @@ from sockscope.model.detail import Wanted
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket, SocketKey
 from sockscope.tui.bindings import bind
-from sockscope.tui.pictures.anatomy import Frame, anatomy_lines, crumbs
+from sockscope.tui.pictures.anatomy import anatomy_lines, crumbs
+from sockscope.tui.pictures.frame import Frame
+from sockscope.tui.pictures.rates import Totals, keep, rates_text, totals_of
 from sockscope.tui.screens.room import FACETS, Room
 from sockscope.tui.widgets.parts_line import PartsLine
 from sockscope.tui.widgets.text_list import TextList
@@ -20,6 +23,9 @@ from sockscope.tui.widgets.text_list import TextList
 if TYPE_CHECKING:
     from sockscope.tui.session import Session
     from sockscope.tui.widgets.keyed_lines import KeyedLines
+
+
+MEANING_BELOW = 2  # lines: a group that takes two, then what it means
 
 
 class SocketRoom(Room):
@@ -39,6 +45,8 @@ class SocketRoom(Room):
         super().__init__(session)
         self.key, self.along = key, along
         self.with_numbers = True
+        self.focus_on = ""  # the group of numbers under the cursor: its meaning is told
+        self._readings: deque[Totals] = deque()
         self.seen: tuple[Socket, Observation] | None = None
         self.crumbs = PartsLine(id="crumbs")
         self.picture = TextList(id="anatomy")
@@ -68,7 +76,10 @@ class SocketRoom(Room):
         socket, shown_in = self.seen
         width, height = self.size.width, self.size.height
         self.crumbs.show(crumbs(socket, shown_in, self._place(), width, is_there=is_there).parts)
-        frame = Frame(width - 1, height, self.session.clock(), self.with_numbers)
+        if is_there:
+            keep(self._readings, totals_of(socket, shown_in))
+        frame = Frame(width - 1, height, self.session.clock(), self.with_numbers, rates_text(self._readings),
+                      self.focus_on)
         self.picture.show(
             anatomy_lines(socket, shown_in, self.session.result.memory, self.session.moves_seen, frame),
         )
@@ -102,7 +113,12 @@ class SocketRoom(Room):
             at += by
         if 0 <= at < len(self.along):
             self.key, self.seen = self.along[at], None
+            self._readings.clear()
             self.refresh_look()
+
+    def can(self, action: str) -> bool:
+        """Nothing is previous or next where the socket was not opened from a table."""
+        return super().can(action) and (not action.startswith("sibling") or len(self.along) > 1)
 
     def action_numbers(self) -> None:
         """Fold the numbers, or open them."""
@@ -119,5 +135,12 @@ class SocketRoom(Room):
         self.scope_app.follow(event.key)
 
     def on_keyed_lines_highlighted(self, event: KeyedLines.Highlighted) -> None:
-        """Nobody else's business."""
+        """Tell what the group of numbers under the cursor means."""
         event.stop()
+        key = event.key
+        focus_on = str(key[1]) if isinstance(key, tuple) and key[0] == "number" else ""
+        if focus_on != self.focus_on:
+            self.focus_on = focus_on
+            self.refresh_look()
+            if focus_on:
+                self.picture.reveal(MEANING_BELOW)

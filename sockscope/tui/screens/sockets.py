@@ -196,6 +196,7 @@ class SocketsRoom(Room):
         event.stop()
         self.show_sentence()
         self.show_top()
+        self.show_keys()
         self.want_details()
 
     def on_keyed_lines_folded(self, event: KeyedLines.Folded) -> None:

@@ -122,8 +122,8 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
         self.post_message(self.Highlighted(self, key))
         return True
 
-    def reveal(self) -> None:
-        """Scroll just so far that the cursor is in view."""
+    def reveal(self, below: int = 0) -> None:
+        """Scroll just so far that the cursor is in view, and so many lines below it."""
         at = self.cursor_index
         height = self._page_height
         if at is None or height <= 0:
@@ -131,8 +131,8 @@ class KeyedLines(ScrollView, can_focus=True, inherit_bindings=False):
         top = round(self.scroll_y)
         if at < top:
             self._scroll(0 if at == self._first_index() else at)
-        elif at >= top + height:
-            self._scroll(at - height + 1)
+        elif at + below >= top + height:
+            self._scroll(min(at, at + below - height + 1))
 
     def _first_index(self) -> int:
         return next((number for number, key in enumerate(self._keys) if key is not None), 0)

@@ -39,7 +39,7 @@ def source() -> Iterator[LiveSource]:
 @pytest.fixture
 def preforked() -> Iterator[tuple[int, list[int], list[socket.socket]]]:
     """A listener with backlog 7, held by three processes that sleep, and five clients that nobody accepts."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=7)
+    listener = quiet_listener(backlog=7)
     children = []
     for _ in range(3):
         pid = os.fork()
@@ -58,6 +58,16 @@ def preforked() -> Iterator[tuple[int, list[int], list[socket.socket]]]:
         for pid in children:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+def quiet_listener(backlog: int) -> socket.socket:
+    """A listener whose port no older connection names: TIME_WAIT rows of other tests have ports at either end."""
+    while True:
+        listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        tables = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
+        if tables.count(f":{listener.getsockname()[1]:04X} ") == 1:
+            return listener
+        listener.close()
 
 
 def look(source: LiveSource, scope: Scope) -> Snapshot:

@@ -14,7 +14,7 @@ from sockscope.collect.plans import BY_TEXT_ONLY, PLANS
 from sockscope.kernel.calls import syscall
 from sockscope.kernel.namespaces import netns_of
 from sockscope.kernel.netlink import Dump, Netlink, NetlinkError
-from sockscope.kernel.proc_fd import has_fd_counts, list_pids
+from sockscope.kernel.proc_fd import FdFolder, has_fd_counts, list_pids
 
 # include/uapi/linux/capability.h
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
@@ -99,7 +99,7 @@ def _module(protocol: str) -> str:
 
 def _owners() -> Iterator[Capability]:
     pids = list_pids()
-    hidden = sum(not os.access(f"/proc/{pid}/fd", os.R_OK | os.X_OK, effective_ids=True) for pid in pids)
+    hidden = sum(not _may_read_fds(pid) for pid in pids)
     readable = len(pids) - hidden
     yield Capability(
         "owners", "open files of other processes", hidden == 0, f"{readable} of {len(pids)} processes readable",
@@ -116,6 +116,19 @@ def _owners() -> Iterator[Capability]:
         "offsets for the BPF iterator", "" if btf else "a kernel with CONFIG_DEBUG_INFO_BTF",
     )
     yield _bpf(btf)
+
+
+def _may_read_fds(pid: int) -> bool:
+    """Whether its fds may be read as the owner map reads them: listing may be allowed and each link refused."""
+    try:
+        with FdFolder(pid) as folder:
+            for name in folder.names()[:1]:
+                folder.link(name)
+    except PermissionError:
+        return False
+    except OSError:  # it ended: nothing is hidden
+        return True
+    return True
 
 
 def _bpf(btf: bool) -> Capability:

@@ -98,7 +98,7 @@ def print_size(figures: dict[str, Any]) -> None:
     for rate, churned in figures["churn"].items():
         print(
             f"  {f'steady refresh, {rate} connections/s churn':42} {churned['median_ms']:10,.1f} ms   "
-            f"wrong owners {churned['wrong']}, missed {churned['missed']}"
+            f"holders moved a moment later {churned['moved']}, sockets without one {churned['unheld']}"
         )
     for line, ratio in ratios(figures):
         target = TARGETS[line].get(sockets)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from field.servers import free_port
 
 COMMAND = [sys.executable, "-m", "sockscope"]
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
@@ -36,11 +37,6 @@ def shell(words: str) -> subprocess.CompletedProcess[str]:
 def listener(backlog: int = 7) -> Iterator[tuple[socket.socket, int]]:
     with socket.create_server(("127.0.0.1", 0), backlog=backlog) as server:
         yield server, server.getsockname()[1]
-
-
-def free_port() -> int:
-    with listener() as (_, port):
-        return port
 
 
 @pytest.mark.parametrize(("words", "code", "text"), [

@@ -40,6 +40,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def family(*pids: int) -> set[int]:
+    """These processes and their children, as far as they still are."""
+    found = set(pids)
+    for pid in pids:
+        with suppress(OSError):
+            found |= {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    return found
+
+
 def need(program: str, *places: str) -> str:
     """The program's path, or a visible skip."""
     path = shutil.which(program) or next((place for place in places if Path(place).exists()), None)

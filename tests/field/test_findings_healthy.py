@@ -16,12 +16,6 @@ CONNECTIONS = 200
 CLIENTS = Path(__file__).with_name("load_clients.py")
 
 
-def family(pid: int) -> set[int]:
-    """The server and its workers."""
-    words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {pid, *map(int, words)}
-
-
 @pytest.mark.slow
 def test_nginx_redis_postgres_and_node_under_load_raise_none():
     """60 s, 200 connections each, all four at once; warnings and above are counted."""
@@ -36,7 +30,7 @@ def test_nginx_redis_postgres_and_node_under_load_raise_none():
             command = [sys.executable, str(CLIENTS), kind, str(server.port), str(count), str(LOADED_S + 10)]
             client = stack.enter_context(subprocess.Popen(command))
             stack.callback(client.kill)
-        pids = set().union(*(family(server.pid) for server, _, _ in running))
+        pids = servers.family(*(server.pid for server, _, _ in running))
         found = watch(pids, LOADED_S)
     for server, _, count in running:
         print(f"{server.name:10} {count} connections, {LOADED_S:.0f} s")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from field.servers import family
 from field.watching import SERIOUS, watch
 
 from sockscope.lab.catalogue import SCENARIOS, Scenario
@@ -21,23 +22,11 @@ WATCHER = Path(__file__).with_name("watch_scenario.py")
 NOTES_ONLY = {"thundering-herd"}  # its finding is a note, which is looked for then
 
 
-def family(pids: set[int]) -> set[int]:
-    """These processes and their children."""
-    found = set(pids)
-    for pid in pids:
-        try:
-            words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        except OSError:
-            continue
-        found |= {int(word) for word in words}
-    return found
-
-
 @pytest.mark.parametrize("scenario", PLAIN, ids=lambda one: one.name)
 def test_scenario_raises_what_it_should(scenario: Scenario):
     """Expected and found, printed; severity warning or above counts."""
     with staged(scenario) as running:
-        pids = family(set(running.pids.values()))
+        pids = family(*running.pids.values())
         expected = scenario.expected
         found = watch(
             pids, FAULT_S if expected else HEALTHY_S,

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,8 +16,6 @@ import pytest
 from field import servers
 
 from sockscope.collect.process_fds import read_fds
-from sockscope.kernel.proc_fd import list_pids
-from sockscope.kernel.proc_stat import read_stat
 from sockscope.model.process import Fd
 
 MENAGERIE = """
@@ -56,24 +53,6 @@ def running(command: list[str], ready: Callable[[subprocess.Popen[bytes]], bool]
         process.wait(20)
         if process.stdout:
             process.stdout.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
-
-
-def family(pid: int) -> list[int]:
-    """The process and its children."""
-    return [pid, *(child for child in list_pids() if (stat := read_stat(child)) is not None and stat.parent_pid == pid)]
 
 
 def lsof(pid: int) -> dict[int, tuple[str, str, str]]:
@@ -130,15 +109,15 @@ def test_python_with_every_kind_of_fd() -> None:
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
 def test_nginx_master_and_workers(tmp_path: Path) -> None:
-    port = free_port()
+    port = servers.free_port()
     (tmp_path / "logs").mkdir()
     (tmp_path / "nginx.conf").write_text(
         f"daemon off; worker_processes 2; pid {tmp_path}/pid; error_log {tmp_path}/logs/error.log;\n"
         f"events {{}} http {{ access_log off; server {{ listen 127.0.0.1:{port}; }} }}\n"
     )
     command = ["nginx", "-p", str(tmp_path), "-e", str(tmp_path / "logs/early.log"), "-c", str(tmp_path / "nginx.conf")]
-    with running(command, lambda process: answers(port) and len(family(process.pid)) == 3) as pid:
-        pids = family(pid)
+    with running(command, lambda process: servers.accepts(port) and len(servers.family(process.pid)) == 3) as pid:
+        pids = servers.family(pid)
         for each in pids:
             fds = assert_same(each)
             assert any(fd.kind == "socket" for fd in fds)
@@ -147,8 +126,8 @@ def test_nginx_master_and_workers(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_postgres_and_its_processes() -> None:
     with servers.postgres() as server, servers.clients(server.port, 1):
-        servers.wait_until(lambda: sum(map(is_helper_of_postgres, family(server.pid))) >= 4, "postgres' own processes")
-        for each in filter(is_helper_of_postgres, family(server.pid)):
+        servers.wait_until(lambda: sum(map(is_helper_of_postgres, servers.family(server.pid))) >= 4, "postgres' own processes")
+        for each in filter(is_helper_of_postgres, servers.family(server.pid)):
             assert_same(each)
         assert_same(server.pid)
 

@@ -35,12 +35,13 @@ DISPROOF_S = 10.0  # a read without a new arrival disproves "lost" only when it 
 
 
 class FdTrend(Struct, frozen=True, gc=False):
-    """A process's open fds: since when they have not fallen, from how many, to how many."""
+    """A process's open fds: since when they have not fallen, from how many, to how many; `previous` the look before."""
 
     start_ticks: int | None
     since_s: float
     first: int
     last: int
+    previous: int | None = None
 
 
 class CountersAt(Struct, frozen=True):
@@ -159,17 +160,22 @@ def _made(key: SocketKey) -> int:
 
 
 def _fold_fds(kept: Mapping[int, FdTrend], before: Snapshot | None, now: Snapshot) -> Mapping[int, FdTrend]:
-    if before is not None and before.processes is now.processes:
+    settled = all(trend.previous == trend.last for trend in kept.values())
+    if before is not None and before.processes is now.processes and settled:
         return kept
     folded: dict[int, FdTrend] = {}
     for pid, process in now.processes.items():
         count, trend = process.fd_count, kept.get(pid)
         if count is None:
             continue
-        if trend is None or trend.start_ticks != process.start_ticks or count < trend.last:
+        if trend is None or trend.start_ticks != process.start_ticks:
             folded[pid] = FdTrend(process.start_ticks, now.monotonic_s, count, count)
+        elif count < trend.last:
+            folded[pid] = FdTrend(process.start_ticks, now.monotonic_s, count, count, trend.last)
+        elif count == trend.last == trend.previous:
+            folded[pid] = trend
         else:
-            folded[pid] = trend if count == trend.last else structs.replace(trend, last=count)
+            folded[pid] = structs.replace(trend, last=count, previous=trend.last)
     return folded
 
 

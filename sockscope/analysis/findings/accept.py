@@ -68,15 +68,26 @@ def _advice(scene: Scene, at_limit: list[int], pids: tuple[int, ...]) -> tuple[s
 def is_being_judged(scene: Scene, socket: Socket, track: Track) -> bool:
     """Whether the queue stands and will be accept-stalled within seconds, or prove that it moves: one fault, one name.
 
-    So an overflow, or a process without free fds, is told at once where connections are accepted, and some seconds
-    later where none is.
+    So an overflow is told at once where connections are accepted, and some seconds later where none is.
     """
+    return _is_young(scene, socket, track, JUDGED_S) and not _accepts(scene, socket)
+
+
+def may_yet_stall(scene: Scene, socket: Socket, track: Track) -> bool:
+    """Say the same of a process that accepts until no fd is left: its last accept delays the verdict."""
+    return _is_young(scene, socket, track, JUDGED_S + (ACCEPT_SAMPLES if _accepts(scene, socket) else 0))
+
+
+def _is_young(scene: Scene, socket: Socket, track: Track, judged_s: float) -> bool:
     move = scene.moves.get(socket.key)
     if track.receive_since_s is None or (move is not None and move.row.condition == "stalled"):
         return False
+    return scene.now_s - track.receive_since_s < judged_s
+
+
+def _accepts(scene: Scene, socket: Socket) -> bool:
     seen = scene.memory.accepts.get((socket.netns, socket.local.port or 0))
-    moves = seen is not None and scene.memory.sample - seen.sample < ACCEPT_SAMPLES
-    return not moves and scene.now_s - track.receive_since_s < JUDGED_S
+    return seen is not None and scene.memory.sample - seen.sample < ACCEPT_SAMPLES
 
 
 def find_overflow(scene: Scene) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sockscope.analysis.findings.accept import is_being_judged
+from sockscope.analysis.findings.accept import may_yet_stall
 from sockscope.analysis.findings.scene import Scene, about_process, evidence
 from sockscope.analysis.sight import seconds_text
 from sockscope.model.finding import Finding
@@ -14,9 +14,13 @@ LEAK_S, LEAK_FDS = 600.0, 20
 
 
 def find_limit(scene: Scene) -> Iterator[Finding]:
-    """Report processes that use 90 % of their soft limit with less than 100 left, and the system's file-nr likewise."""
+    """Report processes that use 90 % of their soft limit with less than 100 left, and the system's file-nr likewise.
+
+    Twice in a row: sockets and fds are read some milliseconds apart, and a server that has just run out of fds may
+    have an accept queue that looks empty in this one look.
+    """
     judged = {
-        pid for socket, track in scene.tracked("tcp") if socket.is_listener and is_being_judged(scene, socket, track)
+        pid for socket, track in scene.tracked("tcp") if socket.is_listener and may_yet_stall(scene, socket, track)
         for pid in scene.pids(socket)
     }
     for pid in scene.snapshot.processes:
@@ -25,7 +29,9 @@ def find_limit(scene: Scene) -> Iterator[Finding]:
             continue
         now = scene.snapshot.processes[pid].fd_count
         used, limit = process.fd_count if now is None else now, process.fd_limit
-        if used < NEAR * limit or limit - used >= LEFT:
+        trend = scene.memory.fd_trends.get(pid)
+        before = trend.previous if trend is not None else None
+        if before is None or not (_is_near(used, limit) and _is_near(before, limit)):
             continue
         yield Finding(
             "fd-limit", "severe" if used >= SEVERE * limit else "warning",
@@ -36,6 +42,10 @@ def find_limit(scene: Scene) -> Iterator[Finding]:
             about=about_process([pid]),
         )
     yield from _system(scene)
+
+
+def _is_near(used: int, limit: int) -> bool:
+    return used >= NEAR * limit and limit - used < LEFT
 
 
 def _system(scene: Scene) -> Iterator[Finding]:

@@ -32,6 +32,23 @@ def test_an_fd_limit_reached_is_the_cause() -> None:
     assert (finding.rule, finding.cause, finding.also) == ("accept-stalled", "fd-limit", ("fd-limit",))
 
 
+def test_a_server_that_has_just_run_out_of_fds_is_one_fault_from_the_first_look_on() -> None:
+    listener = make_socket("127.0.0.1:3000")
+    first, *others = [make_socket("127.0.0.1:3000", f"192.0.2.9:{port}", inode=0) for port in (1, 2, 3)]
+    processes = {10: Process(10, 1, b"node", fd_count=64, fd_limit=64)}
+    script = Script(holders={listener.inode: (10, 21)}, processes=processes)
+    script.look(listener)  # its fds were counted some milliseconds after its queue was read
+    assert script.rules() == []
+    script.look(change(listener, receive_queued=3), first, *others)
+    accepted = change(first, inode=7001)
+    told = []
+    for _ in range(8):
+        script.look(change(listener, receive_queued=2), accepted, *others)
+        told.append(script.rules())
+    assert [rules for rules in told if rules] == [["accept-stalled"]] * len([rules for rules in told if rules])
+    assert told[-1] == ["accept-stalled"]
+
+
 def test_overflow_needs_both_counters_twice() -> None:
     def overflow(drops: list[int], counted: list[int]) -> list[str]:
         listener = make_socket("127.0.0.1:3000")

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from sockscope.collect.plans import BY_TEXT_ONLY, PLANS
+from sockscope.collect.families import NAMES, identify, parse_protocols
+from sockscope.collect.plans import BY_TEXT_ONLY, ORDER, PLANS
 from sockscope.kernel.calls import syscall
 from sockscope.kernel.namespaces import netns_of
 from sockscope.kernel.netlink import Dump, Netlink, NetlinkError
@@ -25,7 +26,7 @@ _YAMA = {
 
 
 class Capability(Struct, frozen=True):
-    """One thing that works here or does not. `area`: tables, owners, details, rights, namespaces.
+    """One thing that works here or does not. `area`: tables, families, owners, details, rights, namespaces.
 
     `works` is None where it does not apply. `detail` says what was found; `gives` what one sees by it; `remedy` what
     would make it work, "" where nothing would.
@@ -41,7 +42,7 @@ class Capability(Struct, frozen=True):
 
 def read_capabilities() -> tuple[Capability, ...]:
     """Try everything once, on ourselves only; a few milliseconds. Never raises."""
-    return (*_tables(), *_owners(), *_details(), *_rights(), *_namespaces())
+    return (*_tables(), *_families(), *_owners(), *_details(), *_rights(), *_namespaces())
 
 
 def root_command() -> str:
@@ -95,6 +96,28 @@ def _module(protocol: str) -> str:
         "tcp": "tcp_diag", "udp": "udp_diag", "udplite": "udp_diag", "unix": "unix_diag", "packet": "af_packet_diag",
         "netlink": "netlink_diag", "mptcp": "mptcp_diag",
     }[protocol]
+
+
+def _families() -> Iterator[Capability]:
+    """Tell the kinds of sockets this kernel has now. Opening one to see would load its module."""
+    found = parse_protocols(_text("/proc/self/net/protocols"))
+    if not found:
+        yield Capability("families", "kinds of sockets", None, "/proc/net/protocols cannot be read")
+        return
+    here = list(dict.fromkeys(identify(name)[2] for name in found))
+    bare = [protocol for protocol in here if protocol not in ORDER]
+    yield Capability("families", "in tables", True, " ".join(name for name in ORDER if name in here))
+    if bare:
+        where = "found through the fds of processes we may read"
+        yield Capability("families", "in no table", True, f"{' '.join(bare)}: {where}")
+    rest = dict.fromkeys(
+        family if family in ("bluetooth", "can") else protocol
+        for name, (family, _, protocol) in NAMES.items() if name not in found and protocol not in here
+    )
+    if not any(name.endswith("v6") for name in found):
+        rest["IPv6"] = None
+    if rest:
+        yield Capability("families", "not available here", False, " ".join(rest))
 
 
 def _owners() -> Iterator[Capability]:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Mapping
 from itertools import filterfalse
 
+from sockscope.collect.families import identify
 from sockscope.collect.plans import ORDER
 from sockscope.model.gap import Gap
 from sockscope.model.socket import Endpoint, Holder, Socket
@@ -17,19 +18,6 @@ from sockscope.model.socket import Endpoint, Holder, Socket
 _BUDGET = 2_000  # sockets a look (4 us to see that one is still open, 10 us to read a new one)
 _NOWHERE = Endpoint()
 
-# sk_prot->name -> family, type, protocol
-_NAMES = {
-    "TCP": ("inet", "stream", "tcp"), "TCPv6": ("inet6", "stream", "tcp"),
-    "UDP": ("inet", "dgram", "udp"), "UDPv6": ("inet6", "dgram", "udp"),
-    "UDP-Lite": ("inet", "dgram", "udplite"), "UDPLITEv6": ("inet6", "dgram", "udplite"),
-    "RAW": ("inet", "raw", "raw"), "RAWv6": ("inet6", "raw", "raw"),
-    "PING": ("inet", "dgram", "icmp"), "PINGv6": ("inet6", "dgram", "icmp"),
-    "MPTCP": ("inet", "stream", "mptcp"), "MPTCPv6": ("inet6", "stream", "mptcp"),
-    "UNIX-STREAM": ("unix", "stream", "unix"), "UNIX": ("unix", "dgram", "unix"),
-    "NETLINK": ("netlink", "raw", "netlink"), "PACKET": ("packet", "raw", "packet"),
-    "AF_VSOCK": ("vsock", "unknown", "vsock"), "XDP": ("xdp", "raw", "xdp"),
-    "SCTP": ("inet", "stream", "sctp"), "SCTPv6": ("inet6", "stream", "sctp"),
-}
 _ALL = frozenset(ORDER)  # a scope of all tables also means families that have none (vsock, xdp, sctp...)
 
 
@@ -95,9 +83,7 @@ def _read(holders: tuple[Holder, ...], inode: int, netns: int, tables: Collectio
             continue
         if not _is_open(holder, inode):  # checked after: the fd may have been another file meanwhile
             continue
-        name = raw.rstrip(b"\0").decode("ascii", "replace")
-        low = name.lower()
-        family, kind, protocol = _NAMES.get(name, (low, "unknown", low))
+        family, kind, protocol = identify(raw.rstrip(b"\0").decode("ascii", "replace"))
         state = "CLOSE" if protocol in tables else "UNKNOWN"
         return Socket(
             netns, None, family, kind, protocol, state, _NOWHERE, None, None, inode, None, None, None, None, None,

@@ -17,7 +17,9 @@ def test_tables_answer_here() -> None:
     found = {fact.name: fact for fact in read_capabilities()}
     assert found["sock_diag tcp"].works
     assert found["sock_diag unix"].works
-    assert {fact.area for fact in found.values()} == {"tables", "owners", "details", "rights", "namespaces"}
+    assert {fact.area for fact in found.values()} == {
+        "tables", "families", "owners", "details", "rights", "namespaces",
+    }
     assert all(fact.detail for fact in found.values())
 
 

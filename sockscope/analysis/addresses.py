@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import re
 import socket as sockets
 from functools import lru_cache
 
+_ZONE = re.compile(r"[\w.@-]{1,15}", re.ASCII).fullmatch  # an interface's name: fe80::1%eth0
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 
 
@@ -15,8 +17,11 @@ _MAPPED = b"\0" * 10 + b"\xff\xff"
 def address_number(text: str) -> tuple[int, int] | None:
     """(32 or 128, value) of a numeric address; a v4-mapped one counts as IPv4; None for anything else."""
     family = sockets.AF_INET6 if ":" in text else sockets.AF_INET
+    address, percent, zone = text.partition("%")
+    if percent and (family != sockets.AF_INET6 or not _ZONE(zone)):
+        return None
     try:
-        packed = sockets.inet_pton(family, text.partition("%")[0])
+        packed = sockets.inet_pton(family, address)
     except (OSError, ValueError):  # ValueError: an embedded NUL, or a lone surrogate
         return None
     if len(packed) == 16 and packed.startswith(_MAPPED):

@@ -77,7 +77,7 @@ def parse_tree(text: str) -> tuple[Node, dict[int, int]]:
 
 
 def unparse(node: Node, *, inner: bool = False) -> str:
-    """Return a text that parses to the same tree.
+    """Return a text that parses to the same tree, with no parenthesis that its own text had not (there is a limit).
 
     An unquoted value came from a text without blanks: it needs no quotes.
     """
@@ -87,7 +87,10 @@ def unparse(node: Node, *, inner: bool = False) -> str:
         return node.field + node.operator + apart + values
     if isinstance(node, Not):
         return "not " + unparse(node.part, inner=True)
-    text = (" " if isinstance(node, All) else " or ").join(unparse(part, inner=True) for part in node.parts)
+    if isinstance(node, All):
+        text = " ".join(unparse(part, inner=True) for part in node.parts)
+    else:
+        text = " or ".join(unparse(part, inner=isinstance(part, Some)) for part in node.parts)
     return f"({text})" if inner else text
 
 
@@ -119,11 +122,13 @@ def _tokens(text: str) -> list[Token]:
 def _term_token(text: str, start: int) -> tuple[Token, int]:
     match = _FIELD.match(text, start)
     field, operator, at = "", "", start
-    # `fe80::1` and `a::b` begin like a field; two colons never follow one.
-    if match and not (match[3] == ":" and text[match.end() : match.end() + 1] == ":"):
+    # `fe80::1` and `a::b` begin like a field, but no address has three colons in a row: `addr:::1` is one.
+    if match and not (match[3] == ":" and _one_colon(text, match.end())):
         field, operator, at = match[1].lower(), match[2] or match[3], match.end()
         while operator in (">", "<", ">=", "<=") and at < len(text) and text[at] == " ":  # receive > 64k
             at += 1
+    elif text[at] in "<>":  # after a word and a blank it would be that word's operator
+        raise QueryError(f"a field is missing before '{text[at]}'  (in quotes it is text)", at)
     values, quoted, at = _values(text, at)
     word = values[0].lower()
     if not field and not quoted and len(values) == 1 and word in _WORDS:
@@ -134,6 +139,10 @@ def _term_token(text: str, start: int) -> tuple[Token, int]:
     if "" in values and not quoted:
         raise QueryError("a value is missing beside the comma", at)
     return Token("term", start, Term(field, operator, tuple(values), quoted)), at
+
+
+def _one_colon(text: str, at: int) -> bool:
+    return text.startswith(":", at) and not text.startswith("::", at)
 
 
 def _values(text: str, at: int) -> tuple[list[str], bool, int]:

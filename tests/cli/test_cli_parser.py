@@ -126,11 +126,11 @@ def test_any_words_give_a_selection_or_a_usage_error(words: list[str]) -> None:
     (["--pid", "1,2"], "pid:1,2"),
     (["-t"], "proto:tcp,mptcp"),
     (["-t", "-u"], "proto:tcp,mptcp,udp,udplite"),
-    (["-l", "-4"], "(state:listen or (proto:udp,udplite,raw,icmp state:unconn)) family:inet"),
+    (["-l", "-4"], "(state:listen or proto:udp,udplite,raw,icmp state:unconn) family:inet"),
     (["--state", "estab,close-wait"], "state:estab,close-wait"),
     (["-c", "a b,c"], 'process:"a b","c"'),
     (["--user", "root"], 'user:"root"'),
-    (["-i", "-i", ":80"], "family:inet,inet6 or (family:inet,inet6 port:80)"),
+    (["-i", "-i", ":80"], "family:inet,inet6 or family:inet,inet6 port:80"),
     (["-i4tcp@127.0.0.1:80,443"], "family:inet proto:tcp addr:127.0.0.1 port:80,443"),
     (["nginx", "or", "redis", "--port", "80"], "port:80 (nginx or redis)"),
 ])

@@ -10,6 +10,8 @@ Names: the kernel's own for netstat, snmp and snmp6 ("TcpExt.ListenDrops", "Udp.
 from __future__ import annotations
 
 from sockscope.kernel import proc_net
+from sockscope.kernel.digits import hexadecimal, is_decimal
+from sockscope.kernel.malformed import MalformedError
 from sockscope.model.snapshot import Counters
 
 SYSCTLS = (
@@ -53,7 +55,7 @@ def parse_snmp6(text: bytes | None) -> dict[str, int]:
     values: dict[str, int] = {}
     for line in (text or b"").splitlines():
         fields = line.split()
-        if len(fields) == 2 and fields[1].isdigit():
+        if len(fields) == 2 and is_decimal(fields[1]):
             prefix, six, name = fields[0].decode("ascii", "replace").partition("6")
             if six and name:
                 values[f"{prefix}6.{name}"] = int(fields[1])
@@ -64,11 +66,11 @@ def parse_sockstat(text: bytes | None) -> dict[str, int]:
     """Name "TCP: inuse 1 orphan 0 ..." as "sockstat.TCP.inuse" and so on."""
     values: dict[str, int] = {}
     for line in (text or b"").splitlines():
-        kind, _, rest = line.decode("ascii", "replace").partition(":")
+        kind, _, rest = line.partition(b":")
         fields = rest.split()
         for name, number in zip(fields[::2], fields[1::2], strict=False):
-            if number.isdigit():
-                values[f"sockstat.{kind}.{name}"] = int(number)
+            if is_decimal(number):
+                values[f"sockstat.{_text(kind)}.{_text(name)}"] = int(number)
     return values
 
 
@@ -76,8 +78,8 @@ def parse_softnet(text: bytes | None) -> dict[str, int]:
     """Sum what every CPU's input queue dropped; hexadecimal columns, one line a CPU."""
     rows = [line.split() for line in (text or b"").splitlines()]
     try:
-        return {"softnet.dropped": sum(int(row[SOFTNET_DROPPED], 16) for row in rows)} if rows else {}
-    except (ValueError, IndexError):
+        return {"softnet.dropped": sum(hexadecimal(row[SOFTNET_DROPPED]) for row in rows)} if rows else {}
+    except (MalformedError, IndexError):
         return {}
 
 
@@ -91,8 +93,8 @@ def parse_conntrack(text: bytes | None) -> dict[str, int]:
             continue
         at = names.index(name)
         try:
-            values[f"conntrack.{name}"] = sum(int(line.split()[at], 16) for line in lines[1:])
-        except (ValueError, IndexError):
+            values[f"conntrack.{name}"] = sum(hexadecimal(line.split()[at]) for line in lines[1:])
+        except (MalformedError, IndexError):
             continue
     return values
 
@@ -102,14 +104,18 @@ def count_reserved(text: bytes, low: int, high: int) -> int:
     count = 0
     for part in text.strip().split(b","):
         first, _, last = part.partition(b"-")
-        if first.isdigit() and (not last or last.isdigit()):
+        if is_decimal(first) and (not last or is_decimal(last)):
             count += max(0, min(high, int(last or first)) - max(low, int(first)) + 1)
     return count
 
 
 def _named(text: bytes | None, *names: str) -> dict[str, int]:
     fields = (text or b"").split()
-    return {name: int(field) for name, field in zip(names, fields, strict=False) if field.isdigit()}
+    return {name: int(field) for name, field in zip(names, fields, strict=False) if is_decimal(field)}
+
+
+def _text(name: bytes) -> str:
+    return name.decode("ascii", "replace")
 
 
 def _read(path: str) -> bytes | None:

@@ -18,7 +18,7 @@ PRIVATE_BITS = EPOLLEXCLUSIVE | EPOLLWAKEUP | EPOLLONESHOT | EPOLLET
 
 # `pos`, `ino` and `sdev` came with Linux 4.19; a line without them cannot be tied to a file and is left out.
 _LINE = re.compile(
-    rb"^tfd:[ \t]*(\d+)[ \t]+events:[ \t]*([0-9a-f]{1,8})[ \t]+data:[ \t]*([0-9a-f]{1,16})"
+    rb"^tfd:[ \t]*(\d{1,10})[ \t]+events:[ \t]*([0-9a-f]{1,8})[ \t]+data:[ \t]*([0-9a-f]{1,16})"
     rb"[ \t]+pos:[ \t]*-?\d+[ \t]+ino:([0-9a-f]{1,16})[ \t]+sdev:([0-9a-f]{1,8})[ \t]*$",
     re.MULTILINE,
 )

@@ -18,7 +18,7 @@ _ANONYMOUS = {
 _NAMESPACES = frozenset({
     b"cgroup", b"ipc", b"mnt", b"net", b"pid", b"pid_for_children", b"time", b"time_for_children", b"user", b"uts",
 })
-_NUMBERED = re.compile(rb"([a-z_]+):\[(\d{1,20})\]")
+_NUMBERED = re.compile(rb"([a-z_]+):\[(\d{1,19})\]")
 _DELETED = b" (deleted)"
 O_DIRECTORY = os.O_DIRECTORY
 

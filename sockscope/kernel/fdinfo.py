@@ -164,14 +164,15 @@ def _fanotify(name: bytes, value: bytes) -> Fact:
 
 
 def _integer(text: bytes, base: int) -> int | None:
-    """Read a number as the kernel prints it. int() alone also takes underscores and huge texts."""
+    """Read a number of 64 bits as the kernel prints it. int() alone also takes underscores and huge texts."""
     digits = text.strip()
     if len(digits) > 32 or b"_" in digits:
         return None
     try:
-        return int(digits, base)
+        number = int(digits, base)
     except ValueError:
         return None
+    return number if -(1 << 63) <= number < 1 << 64 else None
 
 
 def _text(value: bytes) -> str:

@@ -20,8 +20,8 @@ NAMES: Mapping[int, str] = {
     23: "write", 26: "send", 27: "recv", 30: "splice", 47: "send_zc", 48: "sendmsg_zc", 58: "recv_zc",
 }
 
-_PENDING = re.compile(rb"^  op=(\d+),", re.MULTILINE)
-_FILE = re.compile(rb"^ +(\d+): socket:\[(\d+)\]$", re.MULTILINE)
+_PENDING = re.compile(rb"^  op=(\d{1,10}),", re.MULTILINE)
+_FILE = re.compile(rb"^ +(\d{1,10}): socket:\[(\d{1,19})\]$", re.MULTILINE)
 
 
 class RingRecord(NamedTuple):

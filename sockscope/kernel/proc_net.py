@@ -15,6 +15,7 @@ from functools import partial
 from socket import AF_INET, AF_INET6, inet_ntop
 from sys import byteorder
 
+from sockscope.kernel.digits import decimal, hexadecimal, is_decimal, signed
 from sockscope.kernel.inet_rows import TCP_STATES, TIMER_KINDS, TYPES
 from sockscope.kernel.malformed import MalformedError
 from sockscope.kernel.unix_rows import TYPES as KINDS
@@ -26,7 +27,8 @@ _LISTEN = 10
 _ACCEPTING = 0x10000  # __SO_ACCEPTCON
 _CONNECTED = 3  # SS_CONNECTED
 _UNIX_LINE = re.compile(  # address, references, protocol, then what is kept: flags, type, state, inode, name
-    rb"[0-9a-f]{8,16}: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) ([0-9A-F]{4}) ([0-9A-F]{2}) +(\d+)(?: (.*))?", re.DOTALL,
+    rb"[0-9a-f]{8,16}: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) ([0-9A-F]{4}) ([0-9A-F]{2}) +(\d{1,19})(?: (.*))?",
+    re.DOTALL,
 )
 
 Parser = Callable[[bytes, int], tuple[list[Socket], int]]
@@ -40,16 +42,16 @@ def parse_inet(text: bytes, netns: int, *, protocol: str) -> tuple[list[Socket],
 def parse_packet(text: bytes, netns: int) -> tuple[list[Socket], int]:
     """/proc/net/packet (net/packet/af_packet.c packet_seq_show)."""
     return _parse_lines(text, lambda fields: packet_socket(
-        netns, None, kind=int(fields[2]), number=int(fields[3], 16), interface=int(fields[4]), inode=int(fields[8]),
-        uid=int(fields[7]), receive=int(fields[6]),
+        netns, None, kind=decimal(fields[2]), number=hexadecimal(fields[3]), interface=signed(fields[4]),
+        inode=decimal(fields[8]), uid=decimal(fields[7], 32), receive=decimal(fields[6]),
     ))
 
 
 def parse_netlink(text: bytes, netns: int) -> tuple[list[Socket], int]:
     """/proc/net/netlink (net/netlink/af_netlink.c netlink_native_seq_show)."""
     return _parse_lines(text, lambda fields: netlink_socket(
-        netns, None, kind=3, protocol=int(fields[1]), port=int(fields[2]) & 0xFFFF_FFFF, inode=int(fields[9]),
-        receive=int(fields[4]), send=int(fields[5]), drops=int(fields[8]),
+        netns, None, kind=3, protocol=decimal(fields[1]), port=signed(fields[2]) & 0xFFFF_FFFF,
+        inode=decimal(fields[9]), receive=decimal(fields[4]), send=decimal(fields[5]), drops=decimal(fields[8]),
     ))
 
 
@@ -120,7 +122,7 @@ def parse_counters(text: bytes) -> dict[str, int]:
             continue
         prefix = name_fields[0].rstrip(b":").decode("ascii", "replace")
         for name, number in zip(name_fields[1:], number_fields[1:], strict=False):
-            if number.lstrip(b"-").isdigit():
+            if is_decimal(number.removeprefix(b"-")):
                 values[f"{prefix}.{name.decode('ascii', 'replace')}"] = int(number)
     return values
 
@@ -151,22 +153,24 @@ def _parse_lines(text: bytes, make: Callable[[list[bytes]], Socket]) -> tuple[li
 
 def _inet_socket(fields: list[bytes], netns: int, protocol: str) -> Socket:
     family, local = _endpoint(fields[1])
-    _, remote = _endpoint(fields[2])
-    state = int(fields[3], 16)
-    send, receive = (int(part, 16) for part in fields[4].split(b":"))
-    timer, left = (int(part, 16) for part in fields[5].split(b":"))
+    other, remote = _endpoint(fields[2])
+    if other != family:
+        raise MalformedError("families")
+    state = hexadecimal(fields[3])
+    send, receive = (hexadecimal(part) for part in fields[4].split(b":"))
+    timer, left = (hexadecimal(part) for part in fields[5].split(b":"))
     if timer >= len(TIMER_KINDS):
         raise MalformedError("timer")
     kind = TIMER_KINDS[timer]
-    inode, uid = int(fields[9]), int(fields[7])
+    inode, uid = decimal(fields[9]), decimal(fields[7], 32)
     is_tcp = protocol == "tcp"
     is_listening = is_tcp and state == _LISTEN
     return Socket(
         netns, None, family, TYPES[protocol], protocol, TCP_STATES[state] if state < 14 else "UNKNOWN", local,
         None if is_listening or _is_nowhere(remote) else remote, None, inode, uid if inode or uid else None,
         receive, None if is_listening else send, None, None,
-        Timer(kind, int(fields[6], 16), left / USER_HZ) if kind else None,
-        None, None if is_tcp else int(fields[12]),
+        Timer(kind, hexadecimal(fields[6]), left / USER_HZ) if kind else None,
+        None, None if is_tcp else decimal(fields[12]),
     )
 
 
@@ -175,10 +179,12 @@ def _endpoint(text: bytes) -> tuple[str, Endpoint]:
     words = bytes.fromhex(address.decode("ascii", "replace"))
     if byteorder == "little":
         words = b"".join(words[at:at + 4][::-1] for at in range(0, len(words), 4))
+    if len(port) != 4:
+        raise MalformedError("port")
     if len(words) == 4:
-        return "inet", Endpoint(inet_ntop(AF_INET, words), int(port, 16))
+        return "inet", Endpoint(inet_ntop(AF_INET, words), hexadecimal(port))
     if len(words) == 16:
-        return "inet6", Endpoint(inet_ntop(AF_INET6, words), int(port, 16))
+        return "inet6", Endpoint(inet_ntop(AF_INET6, words), hexadecimal(port))
     raise MalformedError("address")
 
 

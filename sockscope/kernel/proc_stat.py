@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from sockscope.kernel.digits import decimal
 from sockscope.kernel.malformed import MalformedError
 
 PF_KTHREAD = 0x00200000  # include/linux/sched.h
@@ -30,8 +31,8 @@ def parse_stat(line: bytes) -> StatRecord:
         raise MalformedError("stat: not the fields of proc_pid_stat(5)")
     try:
         return StatRecord(
-            line[opened + 1 : closed], fields[0].decode("ascii"), int(fields[1]), int(fields[6]), int(fields[17]),
-            int(fields[19]),
+            line[opened + 1 : closed], fields[0].decode("ascii"), decimal(fields[1]), decimal(fields[6]),
+            decimal(fields[17]), decimal(fields[19]),
         )
     except ValueError as error:
         raise MalformedError("stat: not the fields of proc_pid_stat(5)") from error

@@ -25,6 +25,7 @@ RECEIVE_SIZE = 65_536
 
 _REQUEST = struct.Struct("=BBBxI")
 _MESSAGE = struct.Struct("=BBBB48sIIIII")
+_MOST_ERRNO = 4095  # MAX_ERRNO (include/linux/err.h); strerror() refuses numbers beyond a C int
 _COOKIE_OFFSET = 40  # in the 48 bytes of inet_diag_sockid
 
 
@@ -102,7 +103,7 @@ def _talk(diag: socket.socket, kind: int, flags: int, payload: bytes) -> list[by
             if message in (NLMSG_ERROR, NLMSG_DONE):
                 code = struct.unpack_from("=i", body)[0] if len(body) >= 4 else 0
                 if code < 0:
-                    raise OSError(-code, os.strerror(-code))
+                    raise OSError(-code, os.strerror(min(-code, _MOST_ERRNO)))
                 return answers
             answers.append(body)
         if not flags & (NLM_F_DUMP | NLM_F_ACK):

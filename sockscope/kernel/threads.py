@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from sockscope.kernel.digits import hexadecimal, is_decimal, signed
 from sockscope.kernel.malformed import MalformedError
 from sockscope.kernel.proc_stat import StatRecord, parse_stat, read_file
 from sockscope.kernel.syscalls import names
@@ -61,9 +62,9 @@ def parse_syscall(text: bytes) -> Call | None:
     if words == [b"running"]:
         return Call(None, ())
     try:
-        number = int(words[0])
-        values = tuple(int(word, 16) for word in words[1:])
-    except (IndexError, ValueError):
+        number = signed(words[0])
+        values = tuple(hexadecimal(word) for word in words[1:])
+    except (IndexError, MalformedError):
         return None
     if number < 0:
         return Call(-1, ())
@@ -76,7 +77,7 @@ def parse_switches(text: bytes) -> tuple[int, int] | None:
     for key in (b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:"):
         _, found, rest = text.partition(key)
         word = rest.split(None, 1)[0] if found and rest.strip() else b""
-        if not word.isdigit():
+        if not is_decimal(word):
             return None
         counts.append(int(word))
     return counts[0], counts[1]
@@ -110,7 +111,7 @@ def read_thread(pid: int, tid: int, *, counters: bool = False) -> ThreadRecord |
     if counters:
         switches = parse_switches(_try_read(f"{base}/status")[0] or b"")
         run_text = (_try_read(f"{base}/schedstat")[0] or b"").split()
-        run_ns = int(run_text[0]) if run_text and run_text[0].isdigit() else None
+        run_ns = int(run_text[0]) if run_text and is_decimal(run_text[0]) else None
     return ThreadRecord(
         pid, tid, stat.name, stat.state, call, source, wchan, arguments, refused, foreign, switches, run_ns
     )

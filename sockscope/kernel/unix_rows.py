@@ -119,11 +119,14 @@ def packet_socket(
     netns: int, cookie: int | None, *, kind: int, number: int, interface: int, inode: int, uid: int | None,
     memory: SocketMemory | None = None, receive: int | None = None,
 ) -> Socket:
-    """Make a packet socket's value of what packet_diag or /proc/net/packet told. Its queue is rmem, truesize."""
+    """Make a packet socket's value of what packet_diag or /proc/net/packet told. Its queue is rmem, truesize.
+
+    Once its interface is gone the index is -1 (af_packet.c packet_notifier).
+    """
     name = ETHERNET_NAMES.get(number, f"0x{number:04x}")
     return Socket(
         netns, cookie, "packet", TYPES.get(kind, "unknown"), "packet", "CLOSE", Endpoint(name), None,
-        interface or None, inode, uid, memory.receive_alloc if memory else receive,
+        interface if 0 < interface < 1 << 31 else None, inode, uid, memory.receive_alloc if memory else receive,
         memory.send_alloc if memory else None, memory, None,
     )
 

@@ -267,7 +267,8 @@ def _process(process: Process, observation: Observation) -> r.ProcessRecord:
     user = None if process.uid is None else observation.names.users.get(process.uid)
     return r.ProcessRecord(
         process.pid, process.start_ticks, process.started_at, name, None if argv is None else " ".join(argv),
-        None if user is None else clean(user), cgroup, process.container, process.fd_count, process.fd_limit,
+        None if user is None else clean(user), cgroup,
+        None if process.container is None else clean(process.container), process.fd_count, process.fd_limit,
         process.uid, process.parent_pid, argv, cwd, name_base64, command_base64, cgroup_base64, cwd_base64,
     )
 

@@ -110,3 +110,12 @@ def test_a_ring() -> None:
     assert dict(ring.pending) == {13: 1, 27: 2} and ring.complete
     assert dict(ring.sockets) == {0: 1152648, 3: 1152650}
     assert not parse_ring(b"pos:\t0\nflags:\t02\n").complete  # its lock was taken just then
+
+
+def test_numbers_that_no_kernel_prints_are_left_out() -> None:
+    """Found by fuzzing: 5,000 digits raised ValueError, 30 made a number that JSON cannot hold."""
+    huge = b"9" * 5000
+    good = line(5, 1, 0, 7, 9)
+    assert list(iter_watches(HEAD + good.replace(b"        5", huge))) == []
+    ring = parse_ring(RING.replace(b"op=13", b"op=" + huge).replace(b"[1152648]", b"[" + huge + b"]"))
+    assert dict(ring.pending) == {27: 2} and dict(ring.sockets) == {3: 1152650}

@@ -71,3 +71,8 @@ def test_nor_do_lines_made_of_the_kernels_own_words(text: bytes) -> None:
     for name, value in facts(info):
         assert name
         assert isinstance(value, str)
+
+
+def test_a_number_of_more_than_64_bits_is_unknown() -> None:
+    """Found by fuzzing: JSON has no room for it."""
+    assert parse_fdinfo(b"pos:\t" + b"9" * 30 + b"\nino:\t18446744073709551616\n")[:4] == (None, None, None, None)

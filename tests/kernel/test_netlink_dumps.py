@@ -136,3 +136,30 @@ def test_exact_lookup_gives_the_row() -> None:
     row = inet_row(5)
     channel, _ = scripted([row])
     assert channel.get(TCP, b"") == row
+
+
+def test_what_was_received_before_the_answer_broke_off_stands() -> None:
+    """Found by fuzzing: the last row of an answer that had no end was lost."""
+    rows = [inet_row(1), inet_row(2)]
+    for broken in ([b"".join(rows)], [b"".join(rows), b""], [rows[0], rows[1], b"x" * 200_000]):
+        dump = read(*broken)
+        assert rows_of(dump) == rows and dump.trouble in ("timed_out", "truncated")
+
+
+@pytest.mark.parametrize("odd", [inet_row(40, sequence=7), inet_row(40)[:6] + b"\x12\0" + inet_row(40)[8:]])
+def test_a_long_run_ends_where_a_header_differs(odd: bytes) -> None:
+    """Found by fuzzing: among many rows of one length neither a stranger's nor an interrupted one was noticed."""
+    rows = [inet_row(cookie) for cookie in range(40)]
+    channel, _ = scripted(*[[b"".join(rows) + odd + b"".join(rows) + done()]] * 4)
+    dump = Dump()
+    channel.dump(TCP, b"", 1, dump, 88)
+    if odd[8] == 7:
+        assert (rows_of(dump), dump.trouble) == (rows + rows, None)
+    else:
+        assert (rows_of(dump), dump.trouble) == ([*rows, odd, *rows], "interrupted")
+
+
+@pytest.mark.parametrize("answer", [message(2, b"x")[:17], message(TCP, b"")[:10], b"\x0a\0\0\0\x12\0" + bytes(10)])
+def test_exact_lookup_takes_no_message_that_is_cut_off(answer: bytes) -> None:
+    channel, _ = scripted([answer])
+    assert channel.get(TCP, b"") is None

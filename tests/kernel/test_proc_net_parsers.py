@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sockscope.collect.counters import parse_snmp6, parse_softnet
+from sockscope.kernel.digits import decimal, hexadecimal, signed
+from sockscope.kernel.malformed import MalformedError
 from sockscope.kernel.proc_net import (
     parse_counters,
     parse_inet,
@@ -117,3 +121,52 @@ def test_damaged_tables_never_raise(good: Any, changes: Any) -> None:
         text[at % len(text)] = value
     for parse in PARSERS:
         parse(bytes(text))
+
+
+@pytest.mark.parametrize(("good", "bad"), [
+    (b":A000 01 ", b":A000 -3 "),  # was taken for the third state from the end
+    (b":1F90 0200007F:A000", b":1F901 0200007F:A000"),
+    (b"A:00000007", b"A:_7"),
+    (b" 4712 ", b" 184467440737095516160 "),  # no JSON number
+    (b"     0        0 4712", b"     4294967296        0 4712"),
+    (b" 0200007F:A000", b" 0000000000000000FFFF00000200007F:A000"),
+    (b"00:00000000 00000000  1000", b"00:00000000 00000000  1_0"),
+])
+def test_what_no_kernel_prints_is_no_socket(good: bytes, bad: bytes) -> None:
+    """Found by fuzzing: int() takes signs, underscores and numbers of any size."""
+    assert good in TCP
+    sockets, malformed = parse_inet(TCP.replace(good, bad), 1, protocol="tcp")
+    assert (len(sockets), malformed) == (2, 1)
+
+
+def test_counters_that_are_no_numbers_are_left_out() -> None:
+    """Found by fuzzing: "--2" and a number of 5,000 digits raised ValueError."""
+    text = b"TcpExt: A B C\nTcpExt: --2 " + b"9" * 5000 + b" 3\n"
+    assert parse_counters(text) == {"TcpExt.C": 3}
+    assert parse_softnet(b"1 " + b"f" * 40) == {}
+    assert parse_snmp6(b"Udp6A 1\nUdp6B " + b"1" * 5000) == {"Udp6.A": 1}
+
+
+def test_a_packet_socket_whose_interface_is_gone_has_none() -> None:
+    packet = b"sk RefCnt Type Proto Iface R Rmem User Inode\n0000000000000000 3      3    0003   -1    1 0      0      77\n"
+    (one,), bad = parse_packet(packet, 1)
+    assert (one.interface, bad) == (None, 0)
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    (b"0", 0), (b"18446744073709551615", 2**64 - 1), (b"18446744073709551616", None), (b"1" * 5000, None),
+    (b"1_0", None), (b"-1", None), (b"+1", None), (b"", None), (b" 1", None),
+])
+def test_decimal_numbers_have_64_bits_and_nothing_else(text: bytes, value: int | None) -> None:
+    if value is not None:
+        assert decimal(text) == signed(text) == value and (value == 0 or signed(b"-" + text) == -value)
+        return
+    with pytest.raises(MalformedError):
+        decimal(text)
+
+
+@pytest.mark.parametrize("text", [b"0x", b"", b"1_0", b"-1", b"0x-1", b"g", b"f" * 17, b" f"])
+def test_hexadecimal_numbers_likewise(text: bytes) -> None:
+    assert hexadecimal(b"0x1f") == hexadecimal(b"1F") == 31
+    with pytest.raises(MalformedError):
+        hexadecimal(text)

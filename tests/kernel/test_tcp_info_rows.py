@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel.netlink_bytes import ScriptedSocket
 
 from sockscope.kernel import tcp_row
 from sockscope.kernel.netlink import open_socket
@@ -88,3 +90,11 @@ def test_each_of_several_listeners_on_one_port_has_its_own_row() -> None:
             assert row.state == tcp_row.LISTEN and row.info is not None
     for server in servers:
         server.close()
+
+
+def test_no_errno_is_too_large_to_be_told() -> None:
+    """Found by fuzzing: strerror() raises OverflowError, not OSError, beyond a C int."""
+    refusal = struct.pack("=IHHIIi", 36, 2, 0, 1, 0, -(1 << 31)) + bytes(16)
+    channel: Any = ScriptedSocket([refusal])
+    with pytest.raises(OSError, match="Unknown error"):
+        tcp_row.destroy(channel, tcp_row.RowId(2, 6, bytes(4), 80, bytes(4), 81, 0, 5))

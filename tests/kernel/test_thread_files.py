@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockscope.kernel.proc_stat import StatRecord
+from sockscope.kernel.malformed import MalformedError
+from sockscope.kernel.proc_stat import StatRecord, parse_stat
 from sockscope.kernel.syscalls import AARCH64, EPOLLS, ON_FD, POLLS, SELECTS, SOCKET_WAITS, X86_64, names, own_number
 from sockscope.kernel.threads import Call, judge, parse_switches, parse_syscall
 
@@ -88,3 +89,12 @@ def test_both_tables_name_what_servers_sleep_in() -> None:
     assert (names("arm64"), names("riscv64")) == (AARCH64, {})
     assert own_number("pidfd_getfd", "aarch64") == own_number("pidfd_getfd", "x86_64") == 438
     assert own_number("kcmp", "sparc") is None
+
+
+def test_numbers_of_more_than_64_bits_make_no_call() -> None:
+    """Found by fuzzing: no kernel prints them, and JSON has no room for them."""
+    assert parse_syscall(b"45 0x3 0x" + b"d" * 17 + b" 0x0 0x0 0x0 0x0 0x7ffd1bf88e00 0x7f7056f162ec\n") is None
+    assert parse_syscall(b"4_5 0x3 0x0 0x0 0x0 0x0 0x0 0x7ffd1bf88e00 0x7f7056f162ec\n") is None
+    assert parse_switches(b"\nvoluntary_ctxt_switches:\t" + b"1" * 5000 + b"\nnonvoluntary_ctxt_switches:\t7\n") is None
+    with pytest.raises(MalformedError):
+        parse_stat(b"1 (x) S 1 1 1 0 -1 " + b"4" * 30 + b" 0 0 0 0 1 2 0 0 20 0 3 0 123456 1000 20 1\n")

@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format screenshots snapshots bench bench-quick clean
+.PHONY: help run test lint format screenshots snapshots bench bench-quick fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,5 +44,9 @@ bench-quick: $(VENV)/.ready ## the same in under two minutes
 	@$(BIN)/python -m compileall -q sockscope
 	$(BIN)/python tests/benchmarks/bench.py --quick
 
+fuzz: $(VENV)/.ready ## fuzz every parser, ten minutes each at most: make fuzz ARGS="query --seconds 60"
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python tests/fuzz/run.py $(ARGS)
+
 clean: ## remove what these targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache snapshot_report.html dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz snapshot_report.html dist

@@ -136,11 +136,16 @@ def held(snapshot: Snapshot, pid: int, fd: int) -> Socket | None:
 
 def chain_text(links: tuple[Link, ...]) -> str:
     """Say the chain: "thread 2311 is in recvfrom(fd 9 → 10.0.0.7:5432)"; further processes after a semicolon."""
-    parts = []
+    return "; ".join(link_texts(links))
+
+
+def link_texts(links: tuple[Link, ...]) -> list[str]:
+    """Say each link; the last one tells if the chain is a circle."""
+    texts = []
     for link in links:
         where = f"fd {link.fd} → {link.what}" if link.what else f"fd {link.fd}"
         who = f"thread {link.tid}" if link is links[0] else f"process {link.pid}"
-        parts.append(f"{who} is in {link.call}({where})")
+        texts.append(f"{who} is in {link.call}({where})")
     if links and links[-1].closes:
-        parts.append("and so in a circle: a deadlock")
-    return "; ".join(parts)
+        texts[-1] += "; and so in a circle: a deadlock"
+    return texts

@@ -10,7 +10,8 @@ from sockscope.cli.choices import Choices, choose
 from sockscope.cli.errors import FOUND, NOTHING, UsageError, say
 from sockscope.cli.output import is_terminal, speaks_unicode, text_output, writing
 from sockscope.cli.parser import SHELLS, parse
-from sockscope.cli.selection import Selection, is_possible_pid, select_from
+from sockscope.cli.selection import ALL_PROTOCOLS, Selection, is_possible_pid, select_from
+from sockscope.model.snapshot import Scope
 from sockscope.present.text import to_ascii
 
 
@@ -71,7 +72,9 @@ def _live(options: argparse.Namespace, choices: Choices, selection: Selection) -
     elif len(selection.pids) == 1 and not selection.ports:
         opening, subject = "process", selection.pids[0]
     tui_options = TuiOptions(
-        query="" if selection.query.is_empty else str(selection.query), opening=opening, subject=subject,
+        # Every table whatever was asked for: the filter can be cleared, and the other end is often of another kind.
+        query="" if selection.query.is_empty else str(selection.query), scope=Scope(ALL_PROTOCOLS),
+        opening=opening, subject=subject,
         interval_s=choices.interval_s, source=choices.source, readonly=options.readonly, probe=not options.no_probe,
         theme=options.theme, mouse=not options.no_mouse, ascii=options.ascii, names=options.names,
         sort=options.sort, columns=choices.columns,

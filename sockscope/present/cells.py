@@ -102,13 +102,21 @@ def _address(socket: Socket, observation: Observation, width: int | None) -> Cel
     return Cell(local_and_remote(socket, observation, width), "plain")
 
 
-def _why(socket: Socket, observation: Observation, _: int | None) -> Cell:
+def short_reason(reason: str, width: int | None) -> str:
+    """Return what fits of "2.5M wait 31 s: the peer's window is 0": the whole, else what it comes to at its end."""
+    first = reason.partition("; ")[0]
+    clause = first.rpartition(": ")[2]
+    forms = (reason, first, clause, clause.removeprefix("the "), clause.rpartition(", ")[2].removeprefix("the "))
+    return next((form for form in forms if width is None or cell_len(form) <= width), forms[-1])
+
+
+def _why(socket: Socket, observation: Observation, width: int | None) -> Cell:
     for finding in observation.findings or ():
         if finding.severity != "note" and socket.key in finding.sockets:
             return Cell((finding.cause or finding.rule).replace("-", " "), row_role(socket, observation))
     move = _move(socket, observation)
     if move is not None and move.row.condition == "stalled" and move.row.reason:
-        return Cell(sanitise(move.row.reason, 200), row_role(socket, observation))
+        return Cell(short_reason(sanitise(move.row.reason, 200), width), row_role(socket, observation))
     return Cell(sanitise(waiting_text(observation.details.get(socket.key)), 64), "dim")
 
 

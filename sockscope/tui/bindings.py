@@ -17,8 +17,9 @@ def bind(keys: str, action: str, *, at_once: bool = False) -> Binding:
 
 
 def name_of(action: str) -> str:
-    """Return `view-2` for `view(2)`, `toggle-term-l` for `toggle_term('l')`."""
-    return re.sub(r"[^a-z0-9]+", "-", action.removeprefix("app.").lower()).strip("-")
+    """Return `view-2` for `view(2)`, `toggle-term-l` for `toggle_term('l')`, `move-back-1` for `move(-1)`."""
+    told = action.removeprefix("app.").replace("(-", "-back-").lower()
+    return re.sub(r"[^a-z0-9]+", "-", told).strip("-")
 
 
 def names(bindings: Iterable[object]) -> set[str]:

@@ -153,7 +153,7 @@ def test_closing_tells_of_a_listener_what_happens_to_it():
 
 @pytest.mark.parametrize("width", [34, 74, 90])
 def test_help_is_cut_at_no_width(width):
-    lines = text_of(help_lines(None, width))
+    lines = text_of(help_lines(None, width, {}))
     assert "…" not in lines
     assert all(cell_len(one) <= width for one in lines.splitlines())
     assert all(what in " ".join(lines.split()) for _, what in KEYS) or width > NARROW

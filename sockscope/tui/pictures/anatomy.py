@@ -5,7 +5,7 @@ from __future__ import annotations
 from sockscope.analysis.direction import serves
 from sockscope.analysis.memory import Memory
 from sockscope.analysis.severity import severity
-from sockscope.analysis.wait_chain import chain_text, wait_chain
+from sockscope.analysis.wait_chain import link_texts, wait_chain
 from sockscope.analysis.why import finding_of, sentence
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket
@@ -33,9 +33,7 @@ def anatomy_lines(socket: Socket, observation: Observation, memory: Memory, seen
     if not brief:
         lines.append(EMPTY_LINE)
     lines += _directions(socket, observation, width, brief=brief)
-    chain = chain_text(wait_chain(socket, observation))
-    if chain:
-        lines += [EMPTY_LINE, title(" WAIT CHAIN"), *wrap(sanitise(chain), width - 4, indent="  ")]
+    lines += _chain_lines(socket, observation, width)
     if not brief:
         lines.append(EMPTY_LINE)
     lines += past_lines(socket, observation, memory, seen, frame)
@@ -59,6 +57,18 @@ def _directions(socket: Socket, observation: Observation, width: int, *, brief: 
     if width >= WIDE:
         return beside(left, right, width // 2)
     return [*left, *([] if brief or not right else [EMPTY_LINE]), *right]
+
+
+def _chain_lines(socket: Socket, observation: Observation, width: int) -> list[TextLine]:
+    """Who waits for whom, a line each: Enter goes to the socket a link waits on, else to its process."""
+    links = wait_chain(socket, observation)
+    lines = [EMPTY_LINE, title(" WAIT CHAIN")] if links else []
+    for link, text in zip(links, link_texts(links), strict=True):
+        key = ("process", link.pid, "link") if link.socket is None else ("socket", link.socket, "link")
+        then = "" if link is links[0] else "then "
+        first, *rest = wrap(then + sanitise(text), width - 4, indent="  ")
+        lines += [TextLine(first.parts, key), *rest]
+    return lines
 
 
 def headline(socket: Socket, observation: Observation, width: int, *, brief: bool) -> list[TextLine]:

@@ -1,4 +1,4 @@
-"""The last minute of a socket: whose move it was, and both queues, one cell for a second or more. Pure."""
+"""The past of a socket: whose move it was in the last minute, both queues over up to five minutes. Pure."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sockscope.tui.pictures.parts import TextLine, labelled, line, title
 from sockscope.tui.pictures.plot import AXIS, plot_rows
 
 SPAN_S = 60.0
+PLOT_SPANS_S = (60.0, 120.0, 300.0)  # a plot covers the shortest of them that holds all that was seen
 WIDE = 100  # columns
 PLOT_FROM, PLOT_ROWS = 44, 4  # rows of terminal, rows of a plot
 NOBODY, UNSEEN = "·", " "
@@ -74,14 +75,19 @@ def tally(moves: str, span_s: float = SPAN_S) -> str:
                      for letter, number in sorted(counted.items(), key=lambda item: "APN·".index(item[0])))
 
 
+def plot_span_s(seen_s: float) -> float:
+    """Return how much time a plot shows of a row that has been watched for `seen_s`."""
+    return next((span_s for span_s in PLOT_SPANS_S if seen_s <= span_s), PLOT_SPANS_S[-1])
+
+
 def series(samples: Sequence[Sample], of: Callable[[Sample], int], now: int, *, now_s: float, from_s: float,
-           cells: int) -> list[float]:
+           cells: int, span_s: float = SPAN_S) -> list[float]:
     """Return the queue at each slice: a row is remembered where it changed, so a value holds until the next one."""
-    start_s = now_s - SPAN_S
+    start_s = now_s - span_s
     values: list[float] = []
     at, current = 0, 0.0
     for cell in range(cells):
-        end_s = start_s + (cell + 1) * SPAN_S / cells
+        end_s = start_s + (cell + 1) * span_s / cells
         top: float | None = None
         while at < len(samples) and samples[at].at_s <= end_s:
             current = float(of(samples[at]))
@@ -102,16 +108,25 @@ def past_lines(socket: Socket, observation: Observation, memory: Memory, seen: M
     before = " " * AXIS if _is_plotted(frame) else ""
     moves = strip(seen, socket.key, frame.now_s, cells)
     lines = [title(" LAST 60 s"), labelled("move", before, (moves.rjust(cells), "plain"), ("  " + tally(moves), "dim"))]
-    samples = samples_of(memory.history, socket.key, frame.now_s - SPAN_S)
     from_s = memory.history.from_s if memory.history.from_s is not None else frame.now_s
+    span_s = plot_span_s(frame.now_s - from_s) if _is_plotted(frame) else SPAN_S
+    if span_s != SPAN_S:
+        lines += [_axis(SPAN_S, before, cells), title(f" LAST {span_s / 60:.0f} min")]
+    samples = samples_of(memory.history, socket.key, frame.now_s - span_s)
     for drawn in _queues(socket, observation):
-        values = series(samples, drawn.of, drawn.now, now_s=frame.now_s, from_s=from_s, cells=cells)
+        values = series(samples, drawn.of, drawn.now, now_s=frame.now_s, from_s=from_s, cells=cells, span_s=span_s)
         lines += _queue_lines(drawn, values, cells, frame)
     if wide:
-        third = cells // 3
-        axis = "-60 s".ljust(third) + "-40 s".ljust(third) + "-20 s".ljust(cells - 2 * third - 3) + "now"
-        lines.append(labelled("", before, (axis, "dim")))
+        lines.append(_axis(span_s, before, cells))
     return lines
+
+
+def _axis(span_s: float, before: str, cells: int) -> TextLine:
+    """Draw the time axis below a strip or a plot."""
+    third = cells // 3
+    marks = [f"-{span_s * share / 3:.0f} s" for share in (3, 2, 1)]
+    axis = "".join(mark.ljust(third) for mark in marks[:2]) + marks[2].ljust(cells - 2 * third - 3) + "now"
+    return labelled("", before, (axis, "dim"))
 
 
 class Drawn(Struct, frozen=True):

@@ -21,6 +21,8 @@ from sockscope.tui.pictures.parts import EMPTY_LINE, Part, TextLine, line
 from sockscope.tui.pictures.past import NOBODY, UNSEEN, MovesSeen, strip
 
 SHORT, TALL = 16, 30
+ROOMY = 100  # columns; below it nothing is drawn for a zero, so that who holds the listener stays on the line
+COUNTERS = ("ListenOverflows", "ListenDrops")  # MIB names of TcpExt: of the whole namespace, not of one listener
 
 
 class PortFacts(Struct, frozen=True):
@@ -60,6 +62,19 @@ def drop_rate(socket: Socket, memory: Memory) -> float | None:
     return drops / span_s if span_s > 0 else None
 
 
+def counter_rates(netns: int, memory: Memory) -> tuple[float | None, ...]:
+    """Return COUNTERS of a namespace as rates a second over the last looks; None where they were not read twice."""
+    first, last = ({}, {}) if len(memory.counters) < 2 else (
+        next((dict(one.values) for one in seen.counters if one.netns == netns), {})
+        for seen in (memory.counters[0], memory.counters[-1])
+    )
+    span_s = memory.counters[-1].at_s - memory.counters[0].at_s if last else 0.0
+    names = [f"TcpExt.{name}" for name in COUNTERS]
+    return tuple(
+        (last[name] - first[name]) / span_s if span_s > 0 and name in first and name in last else None for name in names
+    )
+
+
 def port_lines(port: int, service: str, observation: Observation, memory: Memory, *, seen: MovesSeen,
                accepts: Sequence[tuple[float, int]], width: int, height: int) -> list[TextLine]:
     """As much as the height allows; listeners can be followed."""
@@ -73,6 +88,7 @@ def port_lines(port: int, service: str, observation: Observation, memory: Memory
         lines.append(EMPTY_LINE)
         if len(accepts) > 1:
             lines.append(_accept_plot(accepts, facts, width))
+    lines += _counter_line(facts, memory, always=height >= TALL)
     lines.append(_whose_move(facts.served, observation, seen, now_s, width))
     if height >= TALL:
         lines += _counts(facts, observation, width)
@@ -91,9 +107,9 @@ def _title(port: int, service: str, facts: PortFacts, observation: Observation, 
 
 def _listener(listener: Socket, observation: Observation, memory: Memory, width: int) -> TextLine:
     queue = accept_queue(listener)
-    room = 22 if width >= 60 else 12
+    room = 22 if width >= ROOMY else 18 if width >= 60 else 12
     parts: list[Part] = [(fit(endpoint(listener.local), room), "plain"), (" ", "plain")]
-    cells = max(4, min(20, width // 6))
+    cells = max(4, min(20, width // 6 if width >= ROOMY else width // 10))
     if queue is None:
         parts.append((fit(listener.protocol, cells + 10), "dim"))
     else:
@@ -101,19 +117,45 @@ def _listener(listener: Socket, observation: Observation, memory: Memory, width:
         parts.append((bar(queue.fill if queue.length else 0.0, None, cells), role))
         parts.append((f"{count(queue.length)}/{count(queue.limit)}".rjust(10), role if queue.length else "dim"))
     if width >= 60:
-        rate = drop_rate(listener, memory)
-        parts.append((f"  overflow {'?' if rate is None else f'{rate:.0f}'} /s", "severe" if rate else "dim"))
-        parts.append((f"  SYN {count(half_open(listener, observation))}", "dim"))
-        holders = observation.snapshot.holders_of(listener)
-        if holders:
-            pids = {holder.pid for holder in holders}
-            name = process_name(observation.snapshot.processes.get(holders[0].pid))
-            more = f" +{len(pids) - 1}" if len(pids) > 1 else ""
-            parts.append((f"  {elide(name, 15)} {holders[0].pid}{more}", "plain"))
+        parts += [*_losses(listener, observation, memory, width), *_held(listener, observation)]
         server = server_of(listener, observation)
         if server is not None:
             parts.append((f"  {server_text(server)}", "dim"))
     return line(*parts, key=("socket", listener.key))
+
+
+def _losses(listener: Socket, observation: Observation, memory: Memory, width: int) -> list[Part]:
+    """Tell what this listener itself dropped, and handshakes under way; zeros only where there is room for them."""
+    rate, half = drop_rate(listener, memory), half_open(listener, observation)
+    parts: list[Part] = []
+    if rate or width >= ROOMY:
+        parts.append((f"  dropped {'?' if rate is None else f'{rate:.0f}'} /s", "severe" if rate else "dim"))
+    if half or width >= ROOMY:
+        parts.append((f"  SYN {count(half)}", "dim"))
+    return parts
+
+
+def _held(listener: Socket, observation: Observation) -> list[Part]:
+    holders = observation.snapshot.holders_of(listener)
+    if not holders:
+        return []
+    pids = {holder.pid for holder in holders}
+    name = process_name(observation.snapshot.processes.get(holders[0].pid))
+    more = f" +{len(pids) - 1}" if len(pids) > 1 else ""
+    return [(f"  {elide(name, 15)} {holders[0].pid}{more}", "plain")]
+
+
+def _counter_line(facts: PortFacts, memory: Memory, *, always: bool) -> list[TextLine]:
+    """ListenOverflows and ListenDrops as rates: where there is room, else only when they rise."""
+    netns = next((one.netns for one in facts.listeners if one.protocol in ("tcp", "mptcp")), None)
+    if netns is None:
+        return []
+    rates = counter_rates(netns, memory)
+    if not always and not any(rates):
+        return []
+    words = [(f"{name} {'?' if rate is None else f'{rate:.1f}' if 0 < rate < 10 else f'{rate:.0f}'} /s   ",
+              "warning" if rate else "plain") for name, rate in zip(COUNTERS, rates, strict=True)]
+    return [line(("Host      ", "dim"), *words, ("all listeners of this network namespace together", "dim"))]
 
 
 def _accept_plot(accepts: Sequence[tuple[float, int]], facts: PortFacts, width: int) -> TextLine:

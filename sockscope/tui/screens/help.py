@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 
 from sockscope.present.columns import COLUMNS
 from sockscope.present.width import fit
+from sockscope.tui.key_names import Remapped, shown_key
 from sockscope.tui.pictures.parts import TextLine, line, title, wrap
 from sockscope.tui.pictures.summary import gap_text
 from sockscope.tui.widgets.text_list import TextList
@@ -21,18 +22,30 @@ if TYPE_CHECKING:
     from sockscope.tui.screens.room import Room
     from sockscope.tui.widgets.keyed_lines import KeyedLines
 
-KEYS = (
-    ("arrows j k g G Home End PgUp PgDn", "move"), ("Enter", "follow: why is it stuck"),
-    ("Esc Backspace", "back; at the root clear the filter"), ("[ ]", "previous, next socket in the anatomy"),
-    ("/ F3 F4", "filter while typing; ↑ history, ↓ to the table, Tab completes"),
-    ("*", "narrow to this row's process, remote, port or state"), ("!", "trouble only"), ("f", "findings"),
-    ("l e o", "listening, established, other states"), ("t u x", "tcp, udp, unix"), ("a", "all"),
-    ("s F6  < >  S", "sort menu, next column, reverse"), ("v F5", "group"), ("Space", "open or close a heading"),
-    ("p", "pause"), ("r", "look once"), ("+ -", "look more, less often"),
-    ("c", "copy the report (OSC 52)"), ("w", "write to a file"), ("m", "numbers"), ("n", "names"), ("L", "lab"),
-    ("K F9", "signal the process"), ("D", "close the socket"), ("1 2 3 4", "sockets, port, process, findings"),
-    ("Tab Shift+Tab", "panes"), ("? F1", "help"), ("Ctrl+P", "palette"), ("Ctrl+L Ctrl+Z", "redraw, suspend"),
-    ("q F10", "close what is on top, else quit"), ("Ctrl+C Ctrl+Q", "quit"),
+KEYS: tuple[tuple[tuple[tuple[str, str], ...], str], ...] = (  # ((keys, action), ...), what they do
+    ((("arrows j k", "move(1)"), ("g G Home End", "first"), ("PgUp PgDn", "page(1.0)")), "move"),
+    ((("Enter", "follow"),), "follow: why is it stuck"),
+    ((("Esc Backspace", "back"),), "back; at the root clear the filter"),
+    ((("[", "sibling(-1)"), ("]", "sibling(1)")), "previous, next socket in the anatomy"),
+    ((("/ F3 F4", "filter"),), "filter while typing; ↑ history, ↓ to the table, Tab completes"),
+    ((("*", "narrow"),), "narrow to this row's process, remote, port or state"),
+    ((("!", "trouble"),), "trouble only"), ((("f", "view(4)"),), "findings"),
+    ((("l", "toggle_term('l')"), ("e", "toggle_term('e')"), ("o", "toggle_term('o')")),
+     "listening, established, other states"),
+    ((("t", "toggle_term('t')"), ("u", "toggle_term('u')"), ("x", "toggle_term('x')")), "tcp, udp, unix"),
+    ((("a", "all"),), "all"),
+    ((("s F6", "sort_menu"), ("<", "sort_step(-1)"), (">", "sort_step(1)"), ("S", "reverse")),
+     "sort menu, previous, next column, reverse"),
+    ((("v F5", "group_menu"),), "group"), ((("Space", "fold"),), "open or close a heading"),
+    ((("p", "pause"),), "pause"), ((("r", "refresh_now"),), "look once"),
+    ((("+", "interval(0.5)"), ("-", "interval(2.0)")), "look more, less often"),
+    ((("c", "copy"),), "copy the report (OSC 52)"), ((("w", "write"),), "write to a file"),
+    ((("m", "numbers"),), "numbers"), ((("n", "names"),), "names"), ((("L", "lab"),), "lab"),
+    ((("K F9", "signal"),), "signal the process"), ((("D", "destroy"),), "close the socket"),
+    ((("1", "view(1)"), ("2", "view(2)"), ("3", "view(3)"), ("4", "view(4)")), "sockets, port, process, findings"),
+    ((("Tab Shift+Tab", "other_pane"),), "panes"), ((("? F1", "help"),), "help"), ((("Ctrl+P", ""),), "palette"),
+    ((("Ctrl+L", "redraw"), ("Ctrl+Z", "suspend_process")), "redraw, suspend"),
+    ((("q F10", "leave"),), "close what is on top, else quit"), ((("Ctrl+C Ctrl+Q", ""),), "quit"),
 )
 SIGNS = (
     ("app peer net", "whose move it is; app? means bytes wait and nothing proves who is due"),
@@ -70,7 +83,7 @@ class HelpScreen(ModalScreen[None]):
         width = min(96, self.app.size.width)
         box.styles.width = width
         box.styles.height = self.app.size.height
-        lines = help_lines(self._room.session.observation, width - 6)
+        lines = help_lines(self._room.session.observation, width - 6, self._room.scope_app.settings.keys)
         self._list.show([TextLine(each.parts, number) for number, each in enumerate(lines)])
         self._list.focus()
 
@@ -79,11 +92,12 @@ class HelpScreen(ModalScreen[None]):
         event.stop()
 
 
-def help_lines(observation: Observation | None, width: int) -> list[TextLine]:
-    """Return the text of the help screen."""
+def help_lines(observation: Observation | None, width: int, remapped: Remapped) -> list[TextLine]:
+    """Return the text of the help screen, with the keys that the configuration file gave."""
     lines = [title("KEYS")]
     for keys, what in KEYS:
-        lines += _told(keys, "key", what, 34, width)
+        shown = " ".join(shown_key(usual, action, remapped, most=3) for usual, action in keys)
+        lines += _told(shown, "key", what, 34, width)
     lines += [line(), title("SIGNS")]
     for sign, what in SIGNS:
         lines += _told(sign, "accent", what, 14, width)

@@ -15,6 +15,7 @@ from sockscope.model.socket import Socket
 from sockscope.present.format import process_name
 from sockscope.present.width import cell_len
 from sockscope.tui.bindings import bind
+from sockscope.tui.key_names import shown_key
 from sockscope.tui.pictures.parts import Part
 from sockscope.tui.pictures.summary import Clock, status, tabs, top_line
 from sockscope.tui.session import Session
@@ -173,9 +174,10 @@ class Room(Screen[None]):
         """As many keys as fit, each clickable."""
         parts: list[Part] = [(" ", "plain")]
         actions: list[str | None] = [None]
-        used = 1
+        used, remapped = 1, self.scope_app.settings.keys
         for key, label, action in self.keys():
-            if not self.can(action):
+            key = shown_key(key, action, remapped)  # noqa: PLW2901  # the configuration file's, if it gave another
+            if not key or not self.can(action):
                 continue
             length = cell_len(key) + cell_len(label) + 3
             if used + length > self.size.width:

@@ -18,6 +18,9 @@ from typing import Any
 import platformdirs
 from msgspec import Struct
 
+from sockscope.present.text import sanitise
+
+_LONGEST_MESSAGE = 500
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _KNOWN = ("interval", "theme", "columns", "sort", "keys", "ascii", "mouse", "names")
 
@@ -57,12 +60,14 @@ def read_settings(path: Path | None = None) -> Settings:
     except (FileNotFoundError, NotADirectoryError, PermissionError):  # `sudo -u nobody` keeps a HOME it may not enter
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not readable: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: {error}") from error
+        raise _fault(path, f"not readable: {error}") from error
+    except ValueError as error:  # TOMLDecodeError, and what int() says of a number of 5,000 digits
+        raise _fault(path, str(error)) from error
+    except RecursionError as error:  # tomllib has no limit of its own
+        raise _fault(path, "brackets nested too deep") from error
     unknown = [name for name in data if name not in _KNOWN]
     if unknown:
-        raise SettingsError(f"{path}: '{unknown[0]}' is no setting; allowed: {' '.join(_KNOWN)}")
+        raise _fault(path, f"'{unknown[0]}' is no setting; allowed: {' '.join(_KNOWN)}")
     try:
         return Settings(
             _interval(data.get("interval")), _text(data, "theme"), _texts(data.get("columns"), "columns"),
@@ -70,7 +75,12 @@ def read_settings(path: Path | None = None) -> Settings:
             mouse=_flag(data, "mouse", default=True), names=_flag(data, "names", default=False),
         )
     except ValueError as error:
-        raise SettingsError(f"{path}: {error}") from error
+        raise _fault(path, str(error)) from error
+
+
+def _fault(path: Path, message: str) -> SettingsError:
+    """One line, whatever names and values the file holds."""
+    return SettingsError(sanitise(f"{path}: {message}", _LONGEST_MESSAGE))
 
 
 def _interval(value: Any) -> float | None:

@@ -48,6 +48,22 @@ def test_a_wrong_file_is_a_clear_line(read, text, told):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("text", "told"), [
+    pytest.param("theme = " + "[" * 3000, "too deep", id="lists"),
+    pytest.param("theme = " + "{a=" * 1500, "too deep", id="tables"),
+    pytest.param("interval = " + "9" * 5000, "digits", id="decimal"),
+    pytest.param("theme = 0x" + "f" * 5000, "digits", id="hexadecimal"),
+    pytest.param('"a\\nb" = 1', "is no setting", id="name"),
+    pytest.param('[keys]\n"a\\nb" = 1', "keys.a", id="action"),
+])
+def test_what_tomllib_itself_stumbles_over_is_a_clear_line_too(read, text, told):
+    """RecursionError, ValueError that is no TOMLDecodeError, and names with line feeds in them."""
+    with pytest.raises(SettingsError) as caught:
+        read(text)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_bytes_that_are_no_text(tmp_path):
     path = tmp_path / "config.toml"
     path.write_bytes(b"\xff\xfe")

@@ -8,7 +8,7 @@ from sockscope.settings import Settings, SettingsError, read_settings
 
 TOKENS = (
     b'interval = "2s"\n', b'theme = "nord"\n', b'columns = ["move"]\n', b'sort = "-receive"\n', b"[keys]\n", b"ascii = true\n",
-    b'pause = ["a", "b"]\n', b"[[", b"[" * 64, b"{a=" * 32, b"1979-05-27T07:32:00Z", b"inf", b"nan", b"0x", b"_", b'"""', b"'''",
+    b'pause = ["a", "b"]\n', b"[[", b"[" * 500, b"{a=" * 400, b'"\\n" = 1\n', b"1979-05-27T07:32:00Z", b"inf", b"nan", b"0x", b"_", b'"""', b"'''",
 )
 
 

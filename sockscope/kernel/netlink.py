@@ -93,6 +93,9 @@ class Netlink:
                 self._receive(into, kind, sequence, minimum)
             except TimeoutError:
                 into.trouble = "timed_out"
+            except NetlinkError:  # said by the kernel; an overrun is said by the socket
+                self._replace()
+                raise
             except OSError as error:
                 self._replace()
                 if error.errno == errno.ENOBUFS:

@@ -50,11 +50,12 @@ def test_errno_in_done_is_an_error() -> None:
     assert caught.value.errno == errno.ENOENT
 
 
-def test_error_message_is_an_error() -> None:
-    channel, _ = scripted([message(2, (-errno.EPERM).to_bytes(4, "little", signed=True) + bytes(16))])
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOBUFS])
+def test_error_message_is_an_error(code: int) -> None:
+    channel, _ = scripted([inet_row(1) + message(2, (-code).to_bytes(4, "little", signed=True) + bytes(16))])
     with pytest.raises(NetlinkError) as caught:
         channel.dump(TCP, b"", 1, Dump(), 88)
-    assert caught.value.errno == errno.EPERM
+    assert caught.value.errno == code
 
 
 def test_interrupted_dump_is_done_again() -> None:

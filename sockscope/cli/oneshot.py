@@ -19,7 +19,7 @@ from sockscope.cli.naming import names_of
 from sockscope.cli.output import binary_output, speaks_unicode, terminal_width, text_output, wants_colour, writing
 from sockscope.cli.selection import Selection, whole_scope
 from sockscope.collect.sources import open_source
-from sockscope.feed.conclude import conclude
+from sockscope.feed.conclude import conclude, with_details
 from sockscope.model.observation import Observation
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
@@ -67,6 +67,7 @@ def deepened(
     snapshot = observation.snapshot
     details, gaps = read_deep(snapshot, select(observation, selection.query), not options.no_probe)
     observation = conclude(remember(memory, snapshot, details.values()), snapshot, observation.names, gaps)
+    observation = with_details(observation, details.values())  # memory keeps those of 1,024 sockets only
     return structs.replace(observation, servers=servers(observation))
 
 

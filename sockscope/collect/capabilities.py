@@ -18,7 +18,10 @@ from sockscope.kernel.netlink import Dump, Netlink, NetlinkError
 from sockscope.kernel.proc_fd import FdFolder, has_fd_counts, list_pids
 
 # include/uapi/linux/capability.h
-_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
+_CAPABILITIES = {
+    "CAP_DAC_READ_SEARCH": 2, "CAP_NET_ADMIN": 12, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38,
+    "CAP_BPF": 39,
+}
 _YAMA = {
     "0": "off", "1": "only descendants may be attached to", "2": "only CAP_SYS_PTRACE may attach",
     "3": "nobody may attach",
@@ -214,7 +217,10 @@ def _can_borrow() -> tuple[bool, str]:
 def _rights() -> Iterator[Capability]:
     held = held_capabilities()
     gains = {
-        "CAP_NET_ADMIN": "closing sockets (D), packet filters", "CAP_SYS_PTRACE": "other users' fds, threads and marks",
+        "CAP_NET_ADMIN": "closing sockets (D)",
+        # /proc/PID/fd and task/TID/syscall are closed to all but their owner by mode, before ptrace rights are asked.
+        "CAP_SYS_PTRACE": "with CAP_DAC_READ_SEARCH others' fds, threads, marks; alone where threads sleep",
+        "CAP_DAC_READ_SEARCH": "with CAP_SYS_PTRACE the same; alone nothing",
         "CAP_SYS_ADMIN": "sockets of other network namespaces", "CAP_PERFMON": "the BPF iterator",
         "CAP_BPF": "the BPF iterator",
     }

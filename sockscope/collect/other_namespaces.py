@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from sockscope.collect.tables import Tables
 from sockscope.kernel.namespaces import netns_of, open_socket_in
 from sockscope.kernel.netlink import Netlink
@@ -82,8 +84,11 @@ class OtherNamespaces:
         return self._known.get((pid, start_ticks))
 
     def all_gaps(self) -> list[Gap]:
-        """Give what could not be read in any of them."""
-        return self._gaps + [gap for tables in self.tables.values() for gap in tables.gaps]
+        """Give what could not be read in any of them; each of a table says in which."""
+        return self._gaps + [
+            replace(gap, detail=f"network namespace {netns}: {gap.detail}")
+            for netns, tables in self.tables.items() for gap in tables.gaps
+        ]
 
     def inodes(self) -> set[int]:
         """Give the inodes of all sockets in them."""

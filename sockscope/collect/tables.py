@@ -170,7 +170,7 @@ class Tables:
 
     def _read_text(self, protocol: str, scope: Scope, refused: int | None) -> None:
         if protocol not in TEXT_TABLES:
-            self.gaps.append(Gap(protocol, "unsupported", detail="this kernel has no such table"))
+            self.gaps.append(_no_table(protocol, refused))
             return
         try:
             found, malformed = read_table(protocol, self.netns, self.root)
@@ -225,13 +225,20 @@ def _at_ports(sockets: Iterable[Socket], ports: tuple[tuple[int, int], ...] | No
     ]
 
 
+def _no_table(protocol: str, code: int | None) -> Gap:
+    reason = "not_permitted" if code in _NOT_PERMITTED else "unsupported"
+    return Gap(protocol, reason, detail=f"{_why(code or 0)}, and /proc/net has no such table")
+
+
 def _fallback(protocol: str, code: int) -> Gap:
+    return Gap(protocol, "fallback", detail=f"{_why(code)}; read from /proc/net without buffer sizes and cookies")
+
+
+def _why(code: int) -> str:
     if code == 0:
-        why = "netlink is off"
-    elif code in _NOT_PERMITTED:
-        why = "netlink is not permitted"
-    elif code == errno.ENOENT:
-        why = "the kernel has no sock_diag handler for it"
-    else:
-        why = f"netlink failed with {errno.errorcode.get(code, code)}"
-    return Gap(protocol, "fallback", detail=f"{why}; read from /proc/net without buffer sizes and cookies")
+        return "netlink is off"
+    if code in _NOT_PERMITTED:
+        return "netlink is not permitted"
+    if code == errno.ENOENT:
+        return "the kernel has no sock_diag handler for it"
+    return f"netlink failed with {errno.errorcode.get(code, code)}"

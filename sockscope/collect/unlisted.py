@@ -31,6 +31,7 @@ class Unlisted:
     def __init__(self) -> None:
         self._rows: dict[int, Socket | None] = {}
         self._settled: set[int] = set()
+        self._refused: set[int] = set()  # held by somebody, as BPF tells, whose fds we may not look at
 
     def is_settled(self, inode: int) -> bool:
         """Whether the look before missed it in the tables too."""
@@ -54,7 +55,7 @@ class Unlisted:
                 continue
             budget -= 1
             if inode not in before:
-                self._rows[inode] = _read(holders[inode], inode, netns, tables)
+                self._rows[inode] = self._read(holders[inode], inode, netns, tables)
             elif before[inode] is None or any(_is_open(holder, inode) for holder in holders[inode]):
                 self._rows[inode] = before[inode]
         wants_others = protocols >= _ALL
@@ -62,8 +63,36 @@ class Unlisted:
             inode: row for inode, row in self._rows.items()
             if row is not None and (row.protocol in protocols or (wants_others and row.protocol not in _ALL))
         }
-        gap = Gap("unlisted", "over_budget", left_out, "sockets in no table, left out at this look")
-        return found, (gap,) if left_out else ()
+        self._refused &= self._rows.keys()
+        gaps = []
+        if left_out:
+            gaps.append(Gap("unlisted", "over_budget", left_out, "sockets in no table, left out at this look"))
+        if self._refused:
+            detail = "sockets in no table, of a kind that may not be read"
+            gaps.append(Gap("unlisted", "not_permitted", len(self._refused), detail))
+        return found, tuple(gaps)
+
+    def _read(
+        self, holders: tuple[Holder, ...], inode: int, netns: int, tables: Collection[str],
+    ) -> Socket | None:
+        for holder in holders:
+            path = f"/proc/{holder.pid}/fd/{holder.fd}"
+            try:
+                raw = os.getxattr(path, "system.sockprotoname")
+            except PermissionError:
+                self._refused.add(inode)
+                continue
+            except OSError:
+                continue
+            if not _is_open(holder, inode):  # checked after: the fd may have been another file meanwhile
+                continue
+            self._refused.discard(inode)
+            family, kind, protocol = identify(raw.rstrip(b"\0").decode("ascii", "replace"))
+            state = "CLOSE" if protocol in tables else "UNKNOWN"
+            return Socket(
+                netns, None, family, kind, protocol, state, _NOWHERE, None, None, inode, None, None, None, None, None,
+            )
+        return None
 
 
 def _is_open(holder: Holder, inode: int) -> bool:
@@ -72,20 +101,3 @@ def _is_open(holder: Holder, inode: int) -> bool:
         return os.readlink(f"/proc/{holder.pid}/fd/{holder.fd}") == f"socket:[{inode}]"  # noqa: PTH115
     except OSError:
         return False
-
-
-def _read(holders: tuple[Holder, ...], inode: int, netns: int, tables: Collection[str]) -> Socket | None:
-    for holder in holders:
-        path = f"/proc/{holder.pid}/fd/{holder.fd}"
-        try:
-            raw = os.getxattr(path, "system.sockprotoname")
-        except OSError:
-            continue
-        if not _is_open(holder, inode):  # checked after: the fd may have been another file meanwhile
-            continue
-        family, kind, protocol = identify(raw.rstrip(b"\0").decode("ascii", "replace"))
-        state = "CLOSE" if protocol in tables else "UNKNOWN"
-        return Socket(
-            netns, None, family, kind, protocol, state, _NOWHERE, None, None, inode, None, None, None, None, None,
-        )
-    return None

@@ -50,7 +50,8 @@ def copied() -> Path:
 @cache
 def python_for_all() -> str | None:
     """An interpreter of our version that nobody may start: ours can lie in a home closed to others."""
-    probe = f"import sys, msgspec; assert sys.version_info[:2] == {sys.version_info[:2]}"
+    again = "os.execv(sys.executable, [sys.executable, '-c', ''])"  # nobody itself, not setpriv, must be able to
+    probe = f"import os, sys, msgspec; assert sys.version_info[:2] == {sys.version_info[:2]}; {again}"
     for path in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
         if Path(path).exists():
             done = subprocess.run([*become(()), path, "-c", probe], env=environment(), cwd="/", capture_output=True,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live.lesser import become, copied, document, environment, inside, python_for_all, run_sockscope
+from live.lesser import RIGHTS, become, copied, document, environment, inside, python_for_all, run_sockscope
 from live.mixed_sockets import SS_STATES
 
 SCENE = Path(__file__).with_name("every_family.py")
@@ -83,7 +83,7 @@ def check_facts(row: dict[str, Any], one: dict[str, Any]) -> None:
 
 
 def held_fds(row: dict[str, Any], pid: int) -> list[int]:
-    return [holder["fd"] for holder in row["holders"] if holder["pid"] == pid]
+    return [holder["fd"] for holder in row["holders"] or () if holder["pid"] == pid]
 
 
 def test_every_family_is_found_with_its_facts(ours: Scene) -> None:
@@ -94,7 +94,8 @@ def test_every_family_is_found_with_its_facts(ours: Scene) -> None:
         check_facts(row, one)
         assert held_fds(row, ours["pid"]) == one["fds"], one
         if one["listed"]:
-            assert row["ownership"] == ("held" if one["fds"] else "unheld"), one
+            # where even root may not look into some process, who holds it cannot be excluded
+            assert row["ownership"] in (["held"] if one["fds"] else ["unheld", "hidden"]), one
 
 
 def test_a_ring_tells_which_socket_it_keeps(ours: Scene) -> None:
@@ -168,3 +169,75 @@ def test_lsof_says_the_same(ours: Scene) -> None:
             assert int(fd) in held_fds(rows[inode], ours["pid"])
             assert rows[inode]["family"] == kinds.get(told["t"], rows[inode]["family"]), told
     assert found == sum(len(one["fds"]) for one in ours["opened"])
+
+
+def test_rights_decide_what_is_seen_of_others(ours: Scene, theirs: Scene) -> None:
+    """What any user sees of somebody else's sockets: every row of the tables, whole but for who holds it."""
+    whole = rows_by_inode(document(within=ours["pid"]))
+    for one in theirs["opened"]:
+        assert held_fds(whole[one["inode"]], theirs["pid"]) == one["fds"]
+
+
+@pytest.mark.parametrize("name", [name for name, rights in RIGHTS.items() if rights is not None])
+def test_the_same_with_lesser_rights(ours: Scene, theirs: Scene, name: str) -> None:
+    """The same rows with the same facts; one's own sockets whole; of others no holder, and that is said and counted."""
+    rights = RIGHTS[name]
+    said = document(rights=rights, within=ours["pid"])
+    sees_all = name == "sys_ptrace and dac_read_search"
+    rows = rows_by_inode(said)
+    for one in theirs["opened"]:
+        check_facts(rows[one["inode"]], one)
+        assert held_fds(rows[one["inode"]], theirs["pid"]) == one["fds"], one
+    for one in ours["opened"]:
+        if not one["listed"] and not sees_all:
+            assert one["inode"] not in rows  # in no table, and whose fds could tell is hidden
+            continue
+        row = rows[one["inode"]]
+        check_facts(row, one)
+        assert held_fds(row, ours["pid"]) == (one["fds"] if sees_all else []), one
+        if not sees_all:
+            assert (row["ownership"], row["holders"], row["holders_complete"]) == ("hidden", None, False)
+            assert row["uid"] in (0, None)
+    gaps = [gap for gap in said["gaps"] if not gap["detail"].startswith("network namespace ")]  # of others' processes
+    hidden = [gap for gap in gaps if gap["what"] == "holders"]
+    if sees_all:
+        assert all(gap["count"] for gap in hidden)  # of processes that even root may not look into
+    else:
+        assert [gap["reason"] for gap in hidden] == ["not_permitted"]
+        assert hidden[0]["count"] >= 2  # this test and the process it opened
+    assert {gap["what"] for gap in gaps} <= {"holders", "netns", "unlisted"}
+
+
+@pytest.mark.parametrize("name", list(RIGHTS))
+def test_details_with_lesser_rights(ours: Scene, theirs: Scene, name: str) -> None:
+    """`--deep` of both processes: one's own whole; of others the kernel's numbers, and gaps for the rest."""
+    served = [next(one for one in scene["opened"] if one["name"] == "tcp server") for scene in (theirs, ours)]
+    ports = ",".join(str(one["local"][1]) for one in served)
+    said = document("--deep", "--port", ports, rights=RIGHTS[name], within=ours["pid"])
+    rows = rows_by_inode(said)
+    for one, is_ours in zip(served, (True, name in ("root", "sys_ptrace and dac_read_search")), strict=True):
+        row = rows[one["inode"]]
+        assert row["tcp"] is not None  # the kernel tells everybody
+        assert row["receive"]["mark_source"] == ("read" if is_ours else "default")
+        assert (row["waiters"], row["watches"]) == (([], []) if is_ours else (None, None))
+        if is_ours:
+            assert [holder["nonblocking"] for holder in row["holders"]] == [False]
+    if name in ("nobody", "net_admin", "sys_ptrace"):
+        assert any(gap["reason"] == "not_permitted" and gap["what"] == "holders" for gap in said["gaps"])
+
+
+@pytest.mark.parametrize("name", list(RIGHTS))
+def test_every_output_works_with_any_rights(ours: Scene, name: str) -> None:
+    """Table, CSV, records, one process, findings, doctor: an exit code of screens.md and never a traceback."""
+    rights, within = RIGHTS[name], ours["pid"]
+    for words in (("--once",), ("--csv",), ("--ndjson",), ("-p", str(ours["pid"])), ("--why", "--for", "0s"), ("--pids", "-i")):
+        done = run_sockscope(*words, rights=rights, within=within)
+        assert done.returncode in (0, 1), (words, done.stderr)
+    doctor = run_sockscope("doctor", rights=rights, within=within)
+    assert doctor.returncode == 0
+    names = {"net_admin": "CAP_NET_ADMIN", "sys_ptrace": "CAP_SYS_PTRACE", "dac_read_search": "CAP_DAC_READ_SEARCH"}
+    for capability in rights or ():
+        assert re.search(rf"✓ {names[capability]} +effective", doctor.stdout)
+    if rights is not None:
+        assert "sudo " in doctor.stdout
+        assert re.search(r"– CAP_BPF +not held", doctor.stdout)

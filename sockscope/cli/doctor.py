@@ -11,7 +11,8 @@ from sockscope.present.text import sanitise, to_ascii
 
 _TITLES = {
     "tables": "Socket tables", "families": "Kinds of sockets", "owners": "Who holds a socket",
-    "details": "Marks, waiting threads, epoll sets", "rights": "Rights of this process", "namespaces": "Network namespaces",
+    "details": "Marks, waiting threads, epoll sets", "rights": "Rights of this process",
+    "namespaces": "Network namespaces",
 }
 _SIGNS = {True: "✓", False: "–", None: " "}
 

@@ -133,7 +133,7 @@ def normalise(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[li
                 raise UsageError(f"{word} needs a value")
             ready.append(f"{takes_value[word]}={words[at]}")
             at += 1
-        elif word.startswith("-") and word.endswith(("=--", "-p--", "-c--")):
+        elif word.startswith("-") and word.endswith("--") and (word[1] != "-" or word.endswith("=--")):
             raise UsageError(f"{word.removesuffix('--').removesuffix('=')} needs a value")  # argparse drops a bare --
         elif (joined := _CLUSTERED_INET.fullmatch(word)) is not None and is_inet_address(joined[2]):
             ready += [*(f"-{letter}" for letter in joined[1] if letter != "p"), "--inet=" + joined[2]]

@@ -66,6 +66,7 @@ def test_options_and_query_may_alternate() -> None:
     (["--port", "htpp"], ["--port: 'htpp' is no port, range or known service"]),
     (["--port", "80,"], ["--port", "missing"]),
     (["--port"], ["--port needs a value"]),
+    (["-nPi--"], ["-nPi needs a value"]),  # found by fuzzing: argparse made a list of it
     (["--pid", "-3"], ["--pid", "'-3'"]),
     (["--pid", "abc"], ["--pid", "numbers"]),
     (["-p", ""], ["missing"]),

@@ -18,7 +18,6 @@ from typing import NamedTuple
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
 KEPT = ROOT / ".fuzz"
-LONGEST = 4096
 _DONE = re.compile(r"#(\d+)\s+DONE\s+cov: (\d+)")
 _LAST = re.compile(r"#(\d+)\s+\w+\s+cov: (\d+)")
 
@@ -80,7 +79,7 @@ def fuzz(name: str, runs: int, seconds: int) -> None:
     corpus = KEPT / name
     corpus.mkdir(parents=True, exist_ok=True)
     arguments = [
-        sys.argv[0], f"-runs={runs}", f"-max_total_time={seconds}", f"-max_len={LONGEST}", "-timeout=20",
+        sys.argv[0], f"-runs={runs}", f"-max_total_time={seconds}", f"-max_len={loaded.longest}", "-timeout=20",
         "-rss_limit_mb=2048", f"-artifact_prefix={KEPT / name}.",
     ]
     if loaded.tokens:

@@ -2,6 +2,7 @@
 
     check(data)   feeds the bytes to a parser and raises AssertionError, or whatever escapes, where a promise is broken
     TOKENS        pieces of the parser's own language, for dictionaries (optional)
+    LONGEST       how long an input may grow, where its seeds are longer than most (optional)
     around        a context manager in which all checks run, where something must not be real (optional)
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
+_LONGEST = 1024  # bytes: longer ones are slower and reach nothing more
 NAMES = tuple(sorted(path.stem for path in (FOLDER / "targets").glob("*.py")))
 
 
@@ -24,13 +26,17 @@ class Target(NamedTuple):
     name: str
     check: Callable[[bytes], None]
     tokens: tuple[bytes, ...]
+    longest: int
     around: Callable[[], AbstractContextManager[None]]
 
 
 def load(name: str) -> Target:
     """Import targets/NAME.py."""
     module = importlib.import_module(f"fuzz.targets.{name}")
-    return Target(name, module.check, getattr(module, "TOKENS", ()), getattr(module, "around", contextlib.nullcontext))
+    return Target(
+        name, module.check, getattr(module, "TOKENS", ()), getattr(module, "LONGEST", _LONGEST),
+        getattr(module, "around", contextlib.nullcontext),
+    )
 
 
 def seed_folder(name: str) -> Path:

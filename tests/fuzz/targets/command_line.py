@@ -27,13 +27,10 @@ def check(data: bytes) -> None:
         options = parse(words)
         choices = choose(options)
         selection = select_from(options)
-    except UsageError as error:
-        refusal = str(error)
-    else:
-        refusal = None
-        assert choices.mode and 0 <= choices.watch_s <= 86_400
-        _check_selection(selection)
-    assert refusal is None or refusal
+    except UsageError:
+        return
+    assert choices.mode and 0 <= choices.watch_s <= 86_400
+    _check_selection(selection)
 
 
 def _check_selection(selection: Selection) -> None:

@@ -15,6 +15,7 @@ from sockscope.kernel.netlink import HEADER, Dump, NetlinkError
 TCP, MINIMUM, SEQUENCE = 18, 88, 1
 ERROR, DONE, INTERRUPTED = 2, 3, 0x10
 ATTEMPTS = 4
+LONGEST = 4096
 TOKENS = (
     HEADER.pack(20, DONE, 2, SEQUENCE, 0) + bytes(4), HEADER.pack(88, TCP, 2, SEQUENCE, 0), HEADER.pack(20, TCP, 2, 9, 0),
     HEADER.pack(36, ERROR, 0, SEQUENCE, 0) + b"\xfe\xff\xff\xff", HEADER.pack(92, TCP, 0x12, SEQUENCE, 0),

@@ -13,6 +13,7 @@ from sockscope.collect.tables import Tables
 from sockscope.kernel.netlink import Netlink
 from sockscope.model.snapshot import Scope
 
+LONGEST = 4096
 TOKENS = (*RECORDED.values(), done(), done(-2))
 _SCOPE = Scope(frozenset({"tcp", "unix", "netlink", "packet"}))
 _NO_FILES = "/nonexistent"

@@ -104,7 +104,10 @@ def remember(memory: Memory, snapshot: Snapshot, details: Iterable[SocketDetail 
     changes = difference(before, snapshot)
     moment = Moment(at_s, sample, had_before=before is not None)
     kept = _fold_tracks(memory.tracks, before, snapshot, changes, moment)
-    restless = (key for key in (*changes.new, *changes.changed) if key in kept or key in memory.tracks)
+    if before is None:
+        restless: Iterable[SocketKey] = kept
+    else:
+        restless = (key for key in (*changes.new, *changes.changed) if key in kept or key in memory.tracks)
     memory = structs.replace(
         memory, snapshot=snapshot, sample=sample, first_s=memory.first_s if before is not None else at_s,
         tracks=kept, history=history.record(memory.history, at_s, restless, snapshot.sockets),
@@ -139,13 +142,13 @@ def difference(before: Snapshot | None, now: Snapshot) -> Changes:
 def _fold_tracks(
     kept: Mapping[SocketKey, Track], before: Snapshot | None, now: Snapshot, changes: Changes, moment: Moment
 ) -> Mapping[SocketKey, Track]:
-    folded = dict(kept)
-    old: Mapping[SocketKey, Socket] = before.sockets if before is not None else {}
+    if before is None:
+        return {key: tracks.fold(None, None, row, moment) for key, row in now.sockets.items() if tracks.has_track(row)}
+    folded, old = dict(kept), before.sockets
     for key in changes.gone:
         folded.pop(key, None)
     # In the order they were made, not a set's: findings name the first row of a fault, and a replay must name the same.
-    born = now.sockets if before is None else sorted(changes.new, key=_made)
-    for key in (*born, *sorted(changes.changed, key=_made)):
+    for key in (*sorted(changes.new, key=_made), *sorted(changes.changed, key=_made)):
         socket = now.sockets.get(key)
         if socket is not None and tracks.has_track(socket):
             folded[key] = tracks.fold(folded.get(key), old.get(key), socket, moment)
@@ -185,7 +188,7 @@ def _fold_details(memory: Memory, details: Iterable[SocketDetail | ProcessDetail
     process_details, mutes = dict(memory.process_details), dict(memory.mutes)
     for detail in details:
         if isinstance(detail, ProcessDetail):
-            process_details[detail.key] = _merge_process(process_details.get(detail.key), detail)
+            process_details[detail.key] = merge_process(process_details.get(detail.key), detail)
             if detail.threads is not None:
                 seen = progress.fold_threads(processes.get(detail.key), detail.threads)
                 if seen is not None:
@@ -205,11 +208,12 @@ def _fold_details(memory: Memory, details: Iterable[SocketDetail | ProcessDetail
                            mutes=mutes)
 
 
-def _merge_process(old: ProcessDetail | None, new: ProcessDetail) -> ProcessDetail:
-    if old is None:
+def merge_process(old: ProcessDetail | None, new: ProcessDetail) -> ProcessDetail:
+    """Keep the newest reading of each facet; another process with the same pid begins anew."""
+    if old is None or old.key != new.key:
         return new
     return ProcessDetail(new.key, new.process or old.process, new.fds or old.fds, new.threads or old.threads,
-                         new.watches or old.watches)
+                         new.watches or old.watches, new.pipes or old.pipes)
 
 
 def _disproves(earlier: TcpProgress, now: TcpProgress) -> bool:

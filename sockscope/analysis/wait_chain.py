@@ -25,7 +25,7 @@ BLOCKED = frozenset({"S", "D"})
 class Link(Struct, frozen=True, gc=False):
     """One thread that waits: in which call, on which fd, and what that fd is. `closes` marks a circle: a deadlock.
 
-    `what` is "" where the fd is no socket and was not read. `socket` is the socket it waits on; `other` the row of
+    `fd` is None for the last of a chain that waits for no fd: it is due, and this is what it does instead. `what` is "" where the fd is no socket and was not read. `socket` is the socket it waits on; `other` the row of
     the other end where that is on this host.
     """
 
@@ -33,7 +33,7 @@ class Link(Struct, frozen=True, gc=False):
     tid: int
     name: bytes
     call: str
-    fd: int
+    fd: int | None
     what: str
     socket: SocketKey | None = None
     other: SocketKey | None = None
@@ -42,6 +42,15 @@ class Link(Struct, frozen=True, gc=False):
 
 def wait_chain(socket: Socket, observation: Observation) -> tuple[Link, ...]:
     """Follow, from the threads of this socket's holders, what each waits for. Empty where nothing was read."""
+    return _followed(socket, observation)[0]
+
+
+def next_processes(socket: Socket, observation: Observation) -> tuple[int, ...]:
+    """Return the processes whose threads and fds would tell how the chain goes on; () where it has its end."""
+    return _followed(socket, observation)[1]
+
+
+def _followed(socket: Socket, observation: Observation) -> tuple[tuple[Link, ...], tuple[int, ...]]:
     snapshot, details = observation.snapshot, observation.process_details
     links: list[Link] = []
     seen: set[int] = set()
@@ -50,14 +59,15 @@ def wait_chain(socket: Socket, observation: Observation) -> tuple[Link, ...]:
     while pids and len(links) < MOST_LINKS:
         step = _next_step(pids, details, snapshot, came_by)
         if step is None:
-            break
+            last = _due(pids, details, snapshot) if links else None
+            return ((*links, last), ()) if last is not None and last.pid not in seen else (tuple(links), tuple(pids))
         link, pids, came_by = step
         if link.pid in seen:
             links[-1] = structs.replace(links[-1], closes=True)
-            break
+            return tuple(links), ()
         seen.add(link.pid)
         links.append(link)
-    return tuple(links)
+    return tuple(links), tuple(dict.fromkeys(pids))
 
 
 def _next_step(
@@ -82,6 +92,16 @@ def _next_step(
     return None
 
 
+def _due(pids: list[int], details: Mapping[int, ProcessDetail], snapshot: Snapshot) -> Link | None:
+    """Say what the first of these that was read does: nobody but itself keeps it from acting."""
+    for pid in dict.fromkeys(pids):
+        threads = _threads(pid, details, snapshot)
+        main = next((thread for thread in threads if thread.tid == pid), None)
+        if main is not None:
+            return Link(pid, main.tid, main.name, "running" if main.state == "R" else main.call or "", None, "")
+    return None
+
+
 def _by_socket(
     thread: Thread, fd: int, socket: Socket, snapshot: Snapshot
 ) -> tuple[Link, list[int], Socket | None]:
@@ -99,7 +119,13 @@ def _by_socket(
 def _by_pipe(
     thread: Thread, fd: Fd, details: Mapping[int, ProcessDetail], snapshot: Snapshot
 ) -> tuple[Link, list[int], Socket | None]:
+    """Go on at whoever has the other end: writers for a reader, readers for a writer."""
     link = Link(thread.pid, thread.tid, thread.name, thread.call or "", fd.fd, f"pipe:[{fd.inode}]")
+    detail = details.get(thread.pid)
+    ends = detail.pipes.value if detail is not None and detail.pipes is not None else None
+    if ends is not None:
+        unwanted = thread.call in WRITES
+        return link, [end.pid for end in ends if end.inode == fd.inode and end.writes is not unwanted], None
     others = [pid for pid in {*details, *(one.pid for one in snapshot.fds or ())} if pid != thread.pid]
     holding = [pid for pid in sorted(others) if any(
         one.inode == fd.inode and one.kind in ("pipe", "fifo") for one in _fds(pid, details, snapshot)
@@ -143,8 +169,12 @@ def link_texts(links: tuple[Link, ...]) -> list[str]:
     """Say each link; the last one tells if the chain is a circle."""
     texts = []
     for link in links:
-        where = f"fd {link.fd} → {link.what}" if link.what else f"fd {link.fd}"
         who = f"thread {link.tid}" if link is links[0] else f"process {link.pid}"
+        if link.fd is None:
+            does = link.call if link.call in ("", "running") else f"in {link.call}()"
+            texts.append(f"{who} has the other end" + (f", {does}" if does else ""))
+            continue
+        where = f"fd {link.fd} → {link.what}" if link.what else f"fd {link.fd}"
         texts.append(f"{who} is in {link.call}({where})")
     if links and links[-1].closes:
         texts[-1] += "; and so in a circle: a deadlock"

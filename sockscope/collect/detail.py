@@ -16,6 +16,7 @@ from msgspec import structs
 from sockscope.collect.epoll_places import EpollPlaces
 from sockscope.collect.expendable import Expendable, NotAnsweredError
 from sockscope.collect.facts import read_process
+from sockscope.collect.pipe_ends import PipeEnds
 from sockscope.collect.process_fds import read_fds
 from sockscope.collect.process_look import EpollSet, LargeSets, Looker, ProcessLook
 from sockscope.collect.rings import ring_waiters
@@ -25,14 +26,14 @@ from sockscope.kernel import kcmp
 from sockscope.kernel.epoll import WatchRecord
 from sockscope.kernel.proc_stat import read_stat
 from sockscope.kernel.syscalls import EPOLLS, ON_FD
-from sockscope.model.detail import Marks, ProcessDetail, Read, SocketDetail, TcpInfo, Waiter, Wanted, Watch
+from sockscope.model.detail import Marks, PipeEnd, ProcessDetail, Read, SocketDetail, TcpInfo, Waiter, Wanted, Watch
 from sockscope.model.gap import Gap
 from sockscope.model.process import Process, Thread
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
 
 SOCKET_FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "timer_expires_s"})
-PROCESS_FACETS = frozenset({"process", "fds", "threads", "watches"})
+PROCESS_FACETS = frozenset({"process", "fds", "threads", "watches", "pipes"})
 Kind = TypeVar("Kind")
 # A modifier among the facets: somebody has asked to see just this. Then epoll sets over 1,000 watches are read too,
 # sets of every process are searched, and tcp_info is read even where a stuck target would block other tools.
@@ -47,6 +48,7 @@ class LiveDetailReader:
         self._helper = Expendable()
         self._large = LargeSets()
         self._places = EpollPlaces()
+        self._pipes = PipeEnds()
 
     def read(
         self, wanted: Wanted, snapshot: Snapshot, stop: Callable[[], bool]
@@ -83,7 +85,7 @@ class LiveDetailReader:
         for pid in pids:
             if late():
                 return
-            detail = self._read_process(pid, facets, joined)
+            detail = self._read_process(pid, facets, joined, late)
             if detail is not None:
                 yield detail
 
@@ -119,9 +121,9 @@ class LiveDetailReader:
         )
 
     def _read_process(
-        self, pid: int, facets: frozenset[str], joined: Joined
+        self, pid: int, facets: frozenset[str], joined: Joined, late: Callable[[], bool]
     ) -> ProcessDetail | None:
-        """Read facts, fds, threads and watches; None when the pid is gone."""
+        """Read facts, fds with the far ends of its pipes, threads and watches; None when the pid is gone."""
         now_s = time.monotonic()
         stat = read_stat(pid)
         if stat is None:
@@ -129,11 +131,15 @@ class LiveDetailReader:
         process = fds = None
         if "process" in facets:
             process = self._read_facts(pid, now_s)
+        pipes: Read[tuple[PipeEnd, ...]] | None = None
         if "fds" in facets:
             found, gaps = read_fds(pid)
             fds = Read(found if found or not gaps else None, now_s, gaps[0] if gaps else None)
+            if "pipes" in facets:
+                pipes = self._pipes.of(pid, found, now_s, late)
         threads, watches = joined.process_facets(pid, facets)
-        return ProcessDetail(key=(pid, stat.start_ticks), process=process, fds=fds, threads=threads, watches=watches)
+        return ProcessDetail(key=(pid, stat.start_ticks), process=process, fds=fds, threads=threads, watches=watches,
+                             pipes=pipes)
 
 
     def _read_facts(self, pid: int, now_s: float) -> Read[Process]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sockscope.collect.owners import OwnerState
     from sockscope.model.source import DetailReader
 
-FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "process", "fds", "threads"})
+FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "process", "fds", "threads", "pipes"})
 _READ_AGAIN_ROWS = 20_000  # up to here a second dump (under 20 ms) tells closed sockets from ones only just made
 
 

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from sockscope.analysis.findings.rules import find
 from sockscope.analysis.io_model import servers
-from sockscope.analysis.memory import Memory
+from sockscope.analysis.memory import Memory, merge_process
 from sockscope.analysis.move import moves
 from sockscope.analysis.progress import merge
 from sockscope.model.detail import ProcessDetail, SocketDetail
@@ -38,12 +38,5 @@ def with_details(observation: Observation, details: Iterable[SocketDetail | Proc
         if isinstance(detail, SocketDetail):
             sockets[detail.key] = merge(sockets.get(detail.key), detail)
         else:
-            processes[detail.key[0]] = _merge_process(processes.get(detail.key[0]), detail)
+            processes[detail.key[0]] = merge_process(processes.get(detail.key[0]), detail)
     return structs.replace(observation, details=sockets, process_details=processes)
-
-
-def _merge_process(old: ProcessDetail | None, new: ProcessDetail) -> ProcessDetail:
-    if old is None or old.key != new.key:
-        return new
-    return ProcessDetail(new.key, new.process or old.process, new.fds or old.fds, new.threads or old.threads,
-                         new.watches or old.watches)

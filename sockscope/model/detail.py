@@ -151,14 +151,27 @@ class SocketDetail(Struct, frozen=True):
     timer_expires_s: Read[float] | None = None
 
 
+class PipeEnd(Struct, frozen=True, gc=False):
+    """An fd of a process that is one end of a pipe (pipe(7)). `writes` is None for an end opened for both."""
+
+    pid: int
+    fd: int
+    inode: int
+    writes: bool | None
+
+
 class ProcessDetail(Struct, frozen=True):
-    """Everything read about one process beyond its facts."""
+    """Everything read about one process beyond its facts.
+
+    `pipes` are ends that *other* processes have of the pipes this one has.
+    """
 
     key: tuple[int, int | None]
     process: Read[Process] | None = None
     fds: Read[tuple[Fd, ...]] | None = None
     threads: Read[tuple[Thread, ...]] | None = None
     watches: Read[tuple[Watch, ...]] | None = None  # of all its epoll sets
+    pipes: Read[tuple[PipeEnd, ...]] | None = None
 
 
 class Wanted(Struct, frozen=True):
@@ -176,5 +189,5 @@ class Wanted(Struct, frozen=True):
 
 
 __all__ = [
-    "Marks", "ProcessDetail", "ProcessKey", "Read", "SocketDetail", "TcpInfo", "Waiter", "Wanted", "Watch",
+    "Marks", "PipeEnd", "ProcessDetail", "ProcessKey", "Read", "SocketDetail", "TcpInfo", "Waiter", "Wanted", "Watch",
 ]

@@ -17,7 +17,7 @@ from sockscope.model.socket import Socket
 from sockscope.model.source import ActionError
 from sockscope.present.format import count, duration, five_tuple, process_name, user
 from sockscope.present.text import sanitise
-from sockscope.tui.pictures.parts import TextLine, line, wrap
+from sockscope.tui.pictures.parts import TextLine, line
 from sockscope.tui.pictures.pipeline import who
 from sockscope.tui.report import process_report, report, write_sockets
 from sockscope.tui.screens.dialogs import ChoiceDialog, ConfirmDialog
@@ -88,7 +88,7 @@ def destroy_lines(socket: Socket, observation: Observation | None) -> list[TextL
         peer = (f"Nobody can connect to it any more. Of its connections, those not yet accepted "
                 f"({count(socket.receive_queued or 0)} now) get a reset, the others stay.")
     return [line((" " + five_tuple(socket), "title"), (held, "dim")), line(),
-            *wrap(owner, 56, indent=" "), *wrap(peer, 56, indent=" ")]
+            line(f" {owner}"), line(f" {peer}")]
 
 
 def ask_destroy(app: SockscopeApp, socket: Socket | None) -> None:

@@ -146,21 +146,26 @@ class SockscopeApp(App[int]):
         self.pop_screen()
         return True
 
-    def follow(self, key: object) -> None:
-        """Open what a line's key names: ("socket", its key), ("process", pid) or ("port", number)."""
+    def follow(self, key: object, *, anywhere: bool = False) -> None:
+        """Open what a line's key names: ("socket", its key), ("process", pid) or ("port", number).
+
+        `anywhere`: a view that is on the way back already is gone back to, instead of piling up.
+        """
         if not isinstance(key, tuple) or len(key) < 2:
             return
         kind, subject = key[:2]
         if kind == "socket":
             self.open_socket(subject)
         elif kind == "process":
-            self._open(ProcessRoom(self.session, int(subject)), lambda room: getattr(room, "pid", None) == subject)
+            self._open(ProcessRoom(self.session, int(subject)), lambda room: getattr(room, "pid", None) == subject,
+                       anywhere=anywhere)
         elif kind == "port":
-            self._open(PortRoom(self.session, int(subject)), lambda room: getattr(room, "port", None) == subject)
+            self._open(PortRoom(self.session, int(subject)), lambda room: getattr(room, "port", None) == subject,
+                       anywhere=anywhere)
 
-    def _open(self, room: Room, is_same: Callable[[Room], bool]) -> None:
-        """Show a room; where the same one is on the way back already, go back to it instead of piling up."""
-        for screen in self.screen_stack:
+    def _open(self, room: Room, is_same: Callable[[Room], bool], *, anywhere: bool = False) -> None:
+        """Show a room, one step more on the way back; the one we came from (`anywhere`: or before) is gone back to."""
+        for screen in self.screen_stack if anywhere else self.screen_stack[-2:]:
             if type(screen) is type(room) and is_same(screen):
                 while self.screen is not screen:
                     self.pop_screen()
@@ -185,15 +190,15 @@ class SockscopeApp(App[int]):
             if port is None:
                 self.say("no port under the cursor: choose a row that has one, or Ctrl+P", is_error=True)
             else:
-                self.follow(("port", port))
+                self.follow(("port", port), anywhere=True)
         elif number == 3:
             process = room.subject_process()
             if process is None:
                 self.say("no process under the cursor: nobody, or another user, has it open", is_error=True)
             else:
-                self.follow(("process", process.pid))
+                self.follow(("process", process.pid), anywhere=True)
         else:
-            self._open(FindingsRoom(self.session), lambda _: True)
+            self._open(FindingsRoom(self.session), lambda _: True, anywhere=True)
 
     def say(self, text: str, *, is_error: bool = False) -> None:
         """Tell something in passing. `text` is sanitised by who made it."""

@@ -7,15 +7,16 @@ from typing import Any
 from analysis.test_memory import fold, scripts
 from builders import make_socket
 from hypothesis import HealthCheck, given, settings
+from msgspec import structs
 from scripted import Script, change, make_thread, tcp_detail, threads_detail
 
 from sockscope.analysis.findings.rules import RULES, find
 from sockscope.analysis.findings.scene import SEVERITIES
 from sockscope.analysis.move import moves
 from sockscope.analysis.suspects import suspects
-from sockscope.analysis.wait_chain import chain_text, wait_chain
+from sockscope.analysis.wait_chain import chain_text, next_processes, wait_chain
 from sockscope.analysis.why import sentence
-from sockscope.model.detail import ProcessDetail, Read
+from sockscope.model.detail import PipeEnd, ProcessDetail, Read
 from sockscope.model.observation import Observation
 from sockscope.model.process import Fd, Process
 from sockscope.model.snapshot import Snapshot
@@ -55,9 +56,24 @@ def test_the_chain_goes_on_at_the_other_end_and_through_a_pipe() -> None:
                       fds=Read((Fd(30, 0, "pipe", b"pipe:[77]", inode=77),), 0.0)),
     ])
     links = wait_chain(served, observed(script))
-    assert [(link.pid, link.call, link.fd) for link in links] == [(10, "recvfrom", 9), (20, "write", 6)]
+    assert [(link.pid, link.call, link.fd) for link in links] == [
+        (10, "recvfrom", 9), (20, "write", 6), (30, "nanosleep", None),
+    ]
     assert links[0].other == there.key
-    assert chain_text(links).endswith("process 20 is in write(fd 6 → pipe:[77])")
+    assert chain_text(links).endswith(
+        "process 20 is in write(fd 6 → pipe:[77]); process 30 has the other end, in nanosleep()")
+
+
+def test_a_pipe_leads_to_whoever_has_its_other_end_and_asks_for_what_was_not_read() -> None:
+    served = make_socket("192.0.2.1:3000", "198.51.100.9:40000", receive_queued=500)
+    script = Script(holders={served.inode: (10, 24)})
+    waits = structs.replace(
+        reading(10, 2311, 3, "read"), fds=Read((Fd(10, 3, "pipe", b"pipe:[77]", inode=77),), 0.0),
+        pipes=Read((PipeEnd(40, 8, 77, writes=False), PipeEnd(30, 9, 77, writes=True)), 0.0),
+    )
+    script.look(served, details=[waits])
+    assert next_processes(served, observed(script)) == (30,), "the other reader cannot help it"
+    assert [link.pid for link in wait_chain(served, observed(script))] == [10]
 
 
 def test_the_chain_ends_where_an_fd_is_not_known() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
 from sockscope.analysis.queues import accept_queue, receive_payload, send_payload
 from sockscope.analysis.severity import severity
+from sockscope.model.detail import PipeEnd
 from sockscope.model.observation import Observation
 from sockscope.model.process import Fd, Process
 from sockscope.model.socket import Socket
@@ -25,12 +27,16 @@ GLYPHS = {"severe": "▲", "warning": "!"}
 
 
 class Holding(Struct, frozen=True):
-    """The fds of one process by number, and its sockets by inode. `is_read` False: only sockets are known."""
+    """The fds of one process by number, and its sockets by inode. `is_read` False: only sockets are known.
+
+    `pipes` are the ends that other processes have of its pipes, by inode.
+    """
 
     pid: int
     fds: Mapping[int, Fd]
     by_inode: Mapping[int, Socket]
     is_read: bool
+    pipes: Mapping[int, tuple[PipeEnd, ...]] = {}
 
     def socket_by_inode(self, inode: int | None) -> Socket | None:
         """Return the socket behind an fd or a watch."""
@@ -54,12 +60,20 @@ def holding_of(pid: int, observation: Observation) -> Holding:
         fds = tuple(fd for fd in snapshot.fds if fd.pid == pid) or None
     by_inode = {socket.inode: socket for socket in snapshot.sockets.values() if socket.inode}
     if fds is not None:
-        return Holding(pid, {fd.fd: fd for fd in fds}, by_inode, is_read=True)
+        ends = detail.pipes.value if detail is not None and detail.pipes is not None else None
+        return Holding(pid, {fd.fd: fd for fd in fds}, by_inode, is_read=True, pipes=_by_pipe(ends or ()))
     held = {
         holder.fd: Fd(pid, holder.fd, "socket", b"socket:[%d]" % inode, inode)
         for inode, holders in snapshot.holders.items() for holder in holders if holder.pid == pid
     }
     return Holding(pid, held, by_inode, is_read=False)
+
+
+def _by_pipe(ends: Iterable[PipeEnd]) -> dict[int, tuple[PipeEnd, ...]]:
+    found: dict[int, tuple[PipeEnd, ...]] = {}
+    for end in ends:
+        found[end.inode] = (*found.get(end.inode, ()), end)
+    return found
 
 
 def process_of(pid: int, observation: Observation) -> Process | None:
@@ -153,12 +167,27 @@ def fd_lines(holding: Holding, observation: Observation, width: int) -> list[Tex
         fd = holding.fds[number]
         socket = holding.socket_by_inode(fd.inode) if fd.kind == "socket" else None
         if socket is None:
-            others.append(line(f"{number:>5} ", (f"  {fd.kind:<10} ", "dim"), _what(fd), key=("fd", number)))
+            far, key = _far_end(fd, holding, observation)
+            others.append(line(f"{number:>5} ", (f"  {fd.kind:<10} ", "dim"), _what(fd), (far, "dim"), key=key))
             continue
-        key = ("socket", socket.key, "fd", number)
-        made = line(f"{number:>5} ", *socket_parts(socket, observation, max(20, width - 38)), key=key)
+        made = line(f"{number:>5} ", *socket_parts(socket, observation, max(20, width - 38)),
+                    key=("socket", socket.key, "fd", number))
         (in_trouble if severity(socket, observation) in GLYPHS else others).append(made)
     return [*lines, *in_trouble, *others]
+
+
+def _far_end(fd: Fd, holding: Holding, observation: Observation) -> tuple[str, Hashable]:
+    """Say who else has a pipe, the opposite end first; the line's key leads to that process."""
+    writes = None if fd.flags is None else bool(fd.flags & os.O_ACCMODE)
+    ends = sorted(holding.pipes.get(fd.inode or 0, ()), key=lambda end: end.writes is writes)
+    if not ends:
+        return "", ("fd", fd.fd)
+    first = ends[0]
+    arrow = "⇄" if first.writes is None else "←" if first.writes else "→"
+    name = process_name(observation.snapshot.processes.get(first.pid) or Process(first.pid))
+    pids = {end.pid for end in ends}
+    more = f" +{len(pids) - 1}" if len(pids) > 1 else ""
+    return f"  {arrow} {name} {first.pid} fd {first.fd}{more}", ("process", first.pid, "fd", fd.fd)
 
 
 def _what(fd: Fd) -> str:

@@ -11,11 +11,42 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from sockscope.tui.pictures.parts import TextLine, line
+from sockscope.tui.pictures.parts import TextLine, line, parts_width, wrap
 from sockscope.tui.widgets.text_list import TextList
 
 if TYPE_CHECKING:
     from sockscope.tui.widgets.keyed_lines import KeyedLines
+
+
+EDGE = 2  # cells of border and padding at each side
+MORE = "  ← →"
+
+
+def shown_options(options: Sequence[str], at: int, room: int) -> Sequence[str]:
+    """Return the options around the chosen one that fit into `room` cells, each between two blanks."""
+    first = 0
+    while first < at and sum(len(name) + 2 for name in options[first : at + 1]) > room:
+        first += 1
+    last = len(options)
+    while last > at + 1 and sum(len(name) + 2 for name in options[first:last]) > room:
+        last -= 1
+    return options[first:last]
+
+
+def arranged(told: Sequence[TextLine], answer: list[TextLine], width: int, height: int) -> list[TextLine]:
+    """Return what is told, broken at the width, and how to answer below it; above it where it would be out of sight."""
+    broken = [part for one in told for part in _broken(one, width - 1)]
+    lines = [*broken, line(), *answer]
+    if len(lines) <= height:
+        return lines
+    tight = [one for one in (*broken, *answer) if one.parts]
+    return tight if len(tight) <= height else [*(one for one in answer if one.parts), *broken]
+
+
+def _broken(one: TextLine, width: int) -> list[TextLine]:
+    if parts_width(one.parts) <= width:
+        return [one]
+    return wrap("".join(text for text, _ in one.parts), width, one.parts[0][1], indent=" ")
 
 
 class ChoiceDialog(ModalScreen[str | None]):
@@ -78,20 +109,29 @@ class ConfirmDialog(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         """Show it."""
-        box = self.query_one("#dialog")
-        box.styles.width = min(64, self.app.size.width)
-        box.styles.height = min(len(self._lines) + (6 if self._options else 4), self.app.size.height)
         self._show()
         self._list.focus()
 
+    def on_resize(self) -> None:
+        """Fit it anew."""
+        self._show()
+
     def _show(self) -> None:
-        lines = [*self._lines, line()]
-        if self._options:
-            parts = [(f" {name} ", "tab" if number == self._at else "dim") for number, name in enumerate(self._options)]
-            lines += [line((" ", "plain"), *parts, ("   ← →", "dim")), line()]
-        chosen = f" {self._options[self._at]}" if self._options else ""
-        lines.append(line((" y", "key"), f" {self._verb}{chosen}   ", ("Esc", "key"), " cancel"))
+        width, height = min(64, self.app.size.width), self.app.size.height
+        lines = arranged(self._lines, self._answer(width - 2 * EDGE), width - 2 * EDGE, height - 2)
+        box = self.query_one("#dialog")
+        box.styles.width, box.styles.height = width, min(len(lines) + 2, height)
         self._list.show(lines)
+
+    def _answer(self, width: int) -> list[TextLine]:
+        """Return what can be chosen, and the keys."""
+        lines = []
+        if self._options:
+            parts = [(f" {name} ", "tab" if name == self._options[self._at] else "dim")
+                     for name in shown_options(self._options, self._at, width - len(MORE) - 2)]
+            lines += [line((" ", "plain"), *parts, (MORE, "dim")), line()]
+        chosen = f" {self._options[self._at]}" if self._options else ""
+        return [*lines, line((" y", "key"), f" {self._verb}{chosen}   ", ("Esc", "key"), " cancel")]
 
     def action_choose(self, by: int) -> None:
         """Another of the options."""

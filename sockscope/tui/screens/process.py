@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 WIDE, TALL = 100, 20  # both panes side by side; room for a third line of facts
 MOST_SOCKETS = 100
-PROCESS_FACETS = FACETS | {"process", "fds", "threads"}
+PROCESS_FACETS = FACETS | {"process", "fds", "threads", "pipes"}
 
 
 class ProcessRoom(Room):

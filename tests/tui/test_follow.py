@@ -1,0 +1,96 @@
+"""Enter goes on where a thread waits: along the wait chain, and through a pipe to whoever has its other end."""
+
+from __future__ import annotations
+
+from builders import make_snapshot, make_socket
+from scripted import make_thread
+from tui.fake_source import ScriptedApp
+
+from sockscope.model.detail import PipeEnd, ProcessDetail, Read
+from sockscope.model.process import Fd, Process
+from sockscope.model.snapshot import Snapshot
+from sockscope.tui.screens.findings import FindingsRoom
+from sockscope.tui.screens.process import ProcessRoom
+from sockscope.tui.screens.socket import SocketRoom
+
+SERVED = make_socket("192.0.2.1:3000", "198.51.100.9:40000", cookie=1, inode=101, receive_queued=500)
+DATABASE = make_socket("192.0.2.1:41000", "203.0.113.7:5432", cookie=2, inode=102)
+
+
+def machine(sequence: int = 1) -> Snapshot:
+    """A server 10 with a connection and a database, and a child 20 that it reads from by a pipe."""
+    return make_snapshot(
+        SERVED, DATABASE, sequence=sequence, monotonic_s=99.0 + sequence,
+        holders={101: (10, 24), 102: (10, 9)},
+        processes={10: Process(10, 1, b"server"), 20: Process(20, 1, b"child")},
+    )
+
+
+def details(waits_on: int, call: str):
+    pipe = Fd(10, 6, "pipe", b"pipe:[77]", inode=77, flags=0)
+    read = ProcessDetail(
+        (10, 1), threads=Read((make_thread(10, call=call, on_fd=waits_on),), 0.0), fds=Read((pipe,), 0.0),
+        pipes=Read((PipeEnd(20, 1, 77, writes=True),), 0.0),
+    )
+    child = ProcessDetail((20, 1), threads=Read((make_thread(20, call="clock_nanosleep", on_fd=None),), 0.0))
+    return lambda _: (read, child)
+
+
+async def test_the_wait_chain_leads_to_the_socket_it_waits_on():
+    app = ScriptedApp(machine(1), machine(2), details=details(9, "recvfrom"), query="port:3000")
+    async with app.run_test(size=(120, 44)) as pilot:
+        await pilot.press("enter")
+        assert isinstance(app.screen, SocketRoom)
+        assert app.screen.picture.move_to(("socket", DATABASE.key, "link"))
+        await pilot.press("enter")
+        assert isinstance(app.screen, SocketRoom)
+        assert app.screen.key == DATABASE.key
+        await pilot.press("escape")
+        assert isinstance(app.screen, SocketRoom)
+        assert app.screen.key == SERVED.key
+
+
+async def test_the_wait_chain_leads_through_a_pipe_to_the_process_that_is_due():
+    app = ScriptedApp(machine(1), machine(2), details=details(6, "read"), query="port:3000")
+    async with app.run_test(size=(120, 44)) as pilot:
+        await pilot.press("enter")
+        assert isinstance(app.screen, SocketRoom)
+        assert app.screen.picture.move_to(("process", 20, "link"))
+        await pilot.press("enter")
+        assert isinstance(app.screen, ProcessRoom)
+        assert app.screen.pid == 20
+
+
+async def test_a_pipe_among_the_fds_leads_to_the_process_with_its_other_end():
+    app = ScriptedApp(machine(1), machine(2), details=details(6, "read"), opening="process", subject=10)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("tab")
+        room = app.screen
+        assert isinstance(room, ProcessRoom)
+        told = ["".join(text for text, _ in one.parts) for one in room.fds.lines]
+        assert any("← child 20 fd 1" in one for one in told)
+        assert room.fds.move_to(("process", 20, "fd", 6))
+        await pilot.press("enter")
+        assert isinstance(app.screen, ProcessRoom)
+        assert app.screen.pid == 20
+        await pilot.press("escape")
+        assert app.screen is room
+        assert room.fds.cursor_key == ("process", 20, "fd", 6)
+
+
+async def test_escape_goes_back_over_every_step_also_where_a_room_was_met_twice():
+    app = ScriptedApp(machine(1), machine(2), details=details(6, "read"), opening="process", subject=10)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        for key in (("process", 20), ("socket", SERVED.key), ("process", 10)):
+            app.follow(key)
+            await pilot.pause()
+        assert [type(one) for one in app.screen_stack[1:]] == [ProcessRoom, ProcessRoom, SocketRoom, ProcessRoom]
+        app.follow(("socket", SERVED.key))  # straight back to where one came from: no step more
+        await pilot.pause()
+        assert len(app.screen_stack) == 4
+        await pilot.press("escape")
+        assert isinstance(app.screen, ProcessRoom)
+        assert app.screen.pid == 20
+        await pilot.press("4", "2", "4", "3", "4")
+        assert len([one for one in app.screen_stack if isinstance(one, FindingsRoom)]) == 1, "views do not pile up"

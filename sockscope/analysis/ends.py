@@ -32,7 +32,8 @@ class Ends(Struct, frozen=True):
 
 def fold_ends(ends: Ends, before: Snapshot | None, now: Snapshot, changes: Changes) -> Ends:
     """Bring it up to date; an address not seen before makes it anew, for rows that could not have a peer now can."""
-    came = {normalised(row.local.address) for key in changes.new if (row := now.sockets.get(key)) is not None}
+    fresh = now.sockets.values() if before is None else [row for key in changes.new if (row := now.sockets.get(key))]
+    came = {normalised(address) for address in {row.local.address for row in fresh}}
     came -= ends.addresses
     if came:
         addresses = ends.addresses | came
@@ -98,10 +99,18 @@ def _enter(
     rows: Iterable[Socket], addresses: frozenset[str], first: dict[int, SocketKey],
     more: dict[int, tuple[SocketKey, ...]],
 ) -> None:
+    is_here: dict[str, bool] = {}  # few addresses for many rows
     for socket in rows:
         place = _place(socket)
-        if place is None or (socket.remote is not None and normalised(socket.remote.address) not in addresses):
+        if place is None:
             continue
+        if socket.remote is not None:
+            address = socket.remote.address
+            here = is_here.get(address)
+            if here is None:
+                here = is_here[address] = normalised(address) in addresses
+            if not here:
+                continue
         key = socket.key
         if place not in first:
             first[place] = key

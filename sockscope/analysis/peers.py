@@ -8,7 +8,7 @@ that share a pair of ports are told apart when asked.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 from sockscope.model.snapshot import Snapshot
@@ -25,12 +25,13 @@ def peer_of(snapshot: Snapshot, socket: Socket) -> Socket | None:
     same namespace before any other; a self-connected socket is its own peer. For a unix socket it is the one that
     UNIX_DIAG_PEER names.
     """
+    return _peer_in(_index_of(snapshot), socket)
+
+
+def finder(snapshot: Snapshot) -> Callable[[Socket], Socket | None]:
+    """Return `peer_of` for many sockets of one snapshot. It keeps the rows, not the snapshot, alive."""
     index = _index_of(snapshot)
-    if socket.family == "unix":
-        return index.unix.get(socket.peer_inode) if socket.peer_inode else None
-    if not socket.is_inet or socket.remote is None or not socket.remote.port or socket.local.port is None:
-        return None
-    return _inet_peer(index.with_ports(socket.remote.port, socket.local.port), socket)
+    return lambda socket: _peer_in(index, socket)
 
 
 def listener_of(snapshot: Snapshot, socket: Socket) -> Socket | None:
@@ -77,14 +78,8 @@ class _Index:
     def __init__(self, sockets: Iterable[Socket]) -> None:
         self._sockets = sockets
 
-    def with_ports(self, local: int, remote: int) -> list[Socket]:
-        """Rows between these two ports, whatever their addresses."""
-        key = (local << 16) | remote
-        first = self._by_ports[0].get(key)
-        return [first, *self._by_ports[1].get(key, ())] if first is not None else []
-
     @cached_property
-    def _by_ports(self) -> tuple[dict[int, Socket], dict[int, list[Socket]]]:
+    def by_ports(self) -> tuple[dict[int, Socket], dict[int, list[Socket]]]:
         """local port << 16 | remote port -> the first such row, and any others.
 
         100,000 rows take 25 ms; a list for each takes 84.
@@ -150,6 +145,24 @@ def _forget(number: int, dead: weakref.ref[Snapshot]) -> None:
     known = _indexes.get(number)
     if known is not None and known[0] is dead:
         del _indexes[number]
+
+
+def _peer_in(index: _Index, socket: Socket) -> Socket | None:
+    local, remote = socket.local, socket.remote
+    if remote is None or not remote.port or local.port is None or not socket.is_inet:
+        return index.unix.get(socket.peer_inode) if socket.peer_inode and socket.family == "unix" else None
+    first, others = index.by_ports
+    pair = (remote.port << 16) | local.port
+    row = first.get(pair)
+    if row is None:
+        return None
+    more = others.get(pair)
+    # Nearly all rows are alone with their ports, and one table's rows share their ends: no address to be normalised.
+    if more is None and row.local is remote and row.remote is local and row.netns == socket.netns and (
+        row.protocol == socket.protocol
+    ):
+        return row
+    return _inet_peer((row, *(more or ())), socket)
 
 
 def _inet_peer(rows: Iterable[Socket], socket: Socket) -> Socket | None:

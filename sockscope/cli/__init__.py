@@ -14,6 +14,14 @@ if os.name == "posix" and os.geteuid() == 0:
     # Root must not leave bytecode behind in a user's installation.
     sys.dont_write_bytecode = True
 
+if "msgspec" not in sys.modules and "typing_extensions" not in sys.modules:
+    # msgspec asks it for what typing has had since 3.11, and it loads inspect, ast and dis: 10 ms of every one-shot.
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # "not there" to whoever imports it now
+    try:
+        import msgspec  # noqa: F401
+    finally:
+        del sys.modules["typing_extensions"]
+
 from sockscope.cli.errors import CANNOT_READ, FOUND, INTERRUPTED, USAGE, CannotReadError, UsageError, say
 from sockscope.model.source import SourceLostError
 

@@ -55,10 +55,10 @@ def _one_of(value: str | None, option: str, allowed: tuple[str, ...]) -> str | N
 
 
 def _sort(text: str | None) -> tuple[str | None, bool]:
-    from sockscope.analysis.sorting import SORT_KEYS  # noqa: PLC0415  # only where something is to be checked
-
     if text is None:
         return None, False
+    from sockscope.analysis.sorting import SORT_KEYS  # noqa: PLC0415  # only where something is to be checked
+
     name = text.removeprefix("-").lower()
     if name not in SORT_KEYS:
         raise UsageError(f"--sort: '{text}' is no column that sorts; allowed: {' '.join(SORT_KEYS)}")

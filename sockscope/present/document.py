@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
@@ -12,7 +13,7 @@ from sockscope.analysis.queues import accept_queue, receive_queue, send_queue
 from sockscope.model.detail import Read, SocketDetail, TcpInfo
 from sockscope.model.observation import Observation
 from sockscope.model.process import Process
-from sockscope.model.socket import Endpoint, Socket
+from sockscope.model.socket import Endpoint, Holder, Socket, Timer
 from sockscope.model.verdict import Move, RowMove
 from sockscope.present import records as r
 from sockscope.present.lossless import clean, optional_text, text_and_base64
@@ -29,10 +30,14 @@ class Document(Struct, frozen=True):
 
 def document(observation: Observation, sockets: Iterable[Socket]) -> Document:
     """Return head and tail for a document of these sockets: only the processes that hold one of them are in it."""
-    return Document(_head(observation), _tail(observation, sockets))
+    snapshot = observation.snapshot
+    return Document(head(observation), tail(observation, {
+        holder.pid for socket in sockets for holder in snapshot.holders_of(socket)
+    }))
 
 
-def _head(observation: Observation) -> r.HeadRecord:
+def head(observation: Observation) -> r.HeadRecord:
+    """Return what a document begins with."""
     snapshot = observation.snapshot
     tables = {name: source for name, source in snapshot.sources.items() if name != "owners"}
     return r.HeadRecord(
@@ -74,11 +79,11 @@ class SocketRecords:
         remote = socket.remote
         return r.SocketRecord(
             socket.netns, socket.family, socket.type, socket.protocol, socket.state,
-            _endpoint(socket.local, observation), None if remote is None else _endpoint(remote, observation),
+            self.end(socket.local), None if remote is None else self.end(remote),
             None if socket.interface is None else _interface(socket, observation), socket.inode, _cookie(socket),
-            socket.uid, None if socket.uid is None else self._users.get(socket.uid), queues.receive, queues.send,
+            socket.uid, self.user(socket.uid), queues.receive, queues.send,
             queues.accept, queues.row, row.turn if row is not None else None, socket.drop_count,
-            None if socket.timer is None else _timer(socket, detail), self._holders_of(socket, detail),
+            None if socket.timer is None else self.timer(socket.timer, detail), self.holders(socket, detail),
             self._holders_complete or not socket.inode, _waiters(detail), _watches(detail), _peer(socket, peer),
             _tcp(detail), ownership(snapshot, socket), socket.shutdown,
         )
@@ -96,17 +101,35 @@ class SocketRecords:
             queues = self._queues[state] = _queues(socket, peer, detail, row, known=known)
         return queues
 
-    def _holders_of(self, socket: Socket, detail: SocketDetail | None) -> list[r.HolderRecord] | None:
+    def holders(self, socket: Socket, detail: SocketDetail | None) -> list[r.HolderRecord] | None:
+        """Return who has it open; None where there may be somebody whom we may not see."""
         holders = self._snapshot.holders_of(socket)
         if not holders:
             return [] if self._holders_complete or not socket.inode else None
         read = detail.nonblocking if detail is not None else None
         flags: Mapping[tuple[int, int], bool] = (read.value or {}) if read is not None else {}
-        made = []
-        for holder in holders:
-            name, base64 = self._name_of(holder.pid)
-            made.append(r.HolderRecord(holder.pid, holder.fd, name, flags.get((holder.pid, holder.fd)), base64))
-        return made
+        return [self.holder(holder, flags.get((holder.pid, holder.fd))) for holder in holders]
+
+    def holder(self, holder: Holder, nonblocking: bool | None = None) -> r.HolderRecord:
+        """Return one of them."""
+        name, base64 = self._name_of(holder.pid)
+        return r.HolderRecord(holder.pid, holder.fd, name, nonblocking, base64)
+
+    def end(self, end: Endpoint) -> r.EndpointRecord:
+        """Return one end's record."""
+        return _endpoint(end, self._observation)
+
+    def user(self, uid: int | None) -> str | None:
+        """Return a user's name."""
+        return None if uid is None else self._users.get(uid)
+
+    @staticmethod
+    def timer(timer: Timer, detail: SocketDetail | None) -> r.TimerRecord:
+        """Return the record of a running timer."""
+        expires_s = timer.expires_s
+        if expires_s is None and detail is not None and detail.timer_expires_s is not None:
+            expires_s = detail.timer_expires_s.value
+        return r.TimerRecord(timer.kind, expires_s, timer.retransmits)
 
     def _name_of(self, pid: int) -> tuple[str | None, str | UnsetType]:
         known = self._names.get(pid)
@@ -201,16 +224,6 @@ def _accept(socket: Socket) -> r.AcceptQueueRecord | None:
     return None if queue is None else r.AcceptQueueRecord(queue.length, queue.limit, round(queue.fill, 4))
 
 
-def _timer(socket: Socket, detail: SocketDetail | None) -> r.TimerRecord | None:
-    timer = socket.timer
-    if timer is None:
-        return None
-    expires_s = timer.expires_s
-    if expires_s is None and detail is not None and detail.timer_expires_s is not None:
-        expires_s = detail.timer_expires_s.value
-    return r.TimerRecord(timer.kind, expires_s, timer.retransmits)
-
-
 def _waiters(detail: SocketDetail | None) -> list[r.WaiterRecord] | None:
     waiters = detail.waiters.value if detail is not None and detail.waiters is not None else None
     if waiters is None:
@@ -247,11 +260,11 @@ def _tcp(detail: SocketDetail | None) -> TcpInfo | None:
 # -- processes, servers, findings, fds, threads ---------------------------------------------------------------------
 
 
-def _tail(observation: Observation, sockets: Iterable[Socket]) -> r.TailRecord:
+def tail(observation: Observation, pids: AbstractSet[int]) -> r.TailRecord:
+    """Return what follows the sockets; of the processes these, and those whose fds were asked for."""
     snapshot = observation.snapshot
-    pids = {holder.pid for socket in sockets for holder in snapshot.holders_of(socket)}
     if snapshot.fds is not None:
-        pids |= {fd.pid for fd in snapshot.fds}
+        pids = pids | {fd.pid for fd in snapshot.fds}
     processes = [_process(snapshot.processes[pid], observation) for pid in sorted(pids) if pid in snapshot.processes]
     return r.TailRecord(
         processes, _servers(observation), _findings(observation), _fds(observation), _threads(observation)

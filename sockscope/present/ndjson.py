@@ -16,6 +16,9 @@ from sockscope.model.snapshot import Changes, Snapshot
 from sockscope.model.socket import Socket, SocketKey
 from sockscope.present.document import SocketRecords, document
 from sockscope.present.lossless import ascii_json
+from sockscope.present.socket_json import SocketTexts
+
+_SLICE = 500  # sockets made at once
 
 
 class _End(Struct, frozen=True):
@@ -28,9 +31,10 @@ def write_ndjson(stream: BinaryIO, observation: Observation, sockets: Sequence[S
     """Write one snapshot of these sockets."""
     encoder = msgspec.json.Encoder()
     _write_head(stream, encoder, observation, sockets)
-    record_of = SocketRecords(observation).of
-    for socket in sockets:
-        _write(stream, b'{"record":"socket",', encoder.encode(record_of(socket)))
+    texts = SocketTexts(observation)
+    for start in range(0, len(sockets), _SLICE):
+        lines = [f'{{"record":"socket",{text[1:]}\n' for text in texts.of(sockets[start : start + _SLICE])]
+        stream.write("".join(lines).encode("ascii"))
     _write_end(stream, encoder, observation)
 
 

@@ -21,7 +21,7 @@ from sockscope.analysis.tracks import Moment, Track
 from sockscope.model.detail import ProcessDetail, SocketDetail
 from sockscope.model.process import Process
 from sockscope.model.snapshot import Changes, Counters, Snapshot
-from sockscope.model.socket import Socket, SocketKey
+from sockscope.model.socket import SocketKey
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from sockscope.model.observation import Observation
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
-from sockscope.present.columns import COLUMNS, Cell, Column, Placed, cell, layout, whole_cell
+from sockscope.present.columns import COLUMNS, Cell, Column, Placed, layout
 from sockscope.present.format import count
+from sockscope.present.row_cells import Row, RowCells
 from sockscope.present.text import sanitise, to_ascii
 from sockscope.present.width import cell_len, fit
 
@@ -22,46 +23,71 @@ def table_lines(
     header: bool = True, colour: bool = False, ascii: bool = False,  # noqa: A002  # as the option is called
 ) -> Iterator[str]:
     """Yield the lines, header first. `width` None: as wide as the content needs. Unknown columns: KeyError."""
-    rows = list(sockets)
+    names = columns or PIPE_COLUMNS
     if width is None:
-        placed, cells = _natural(observation, rows, columns or PIPE_COLUMNS)
+        made = RowCells(observation, [(COLUMNS[name], None) for name in names])
+        rows: Iterable[Row] = list(made.rows(sockets))
+        placed = _natural([COLUMNS[name] for name in names], made.made)
     else:
         placed = layout(width + 1, columns)  # the cursor's cell is not needed here
-        cells = ([cell(place.column, socket, observation, place.width) for place in placed] for socket in rows)
+        made = RowCells(observation, [(place.column, place.width) for place in placed])
+        rows = made.rows(sockets)
     finish = to_ascii if ascii else str
+    lines = _Lines(placed, made, colour=colour)
     if header:
-        titles = [Cell(fit(place.column.title, place.width, place.column.align), "header") for place in placed]
-        yield finish(_line(placed, titles, colour=colour))
-    for row in cells:
-        yield finish(_line(placed, row, colour=colour))
+        titles = [Cell(place.column.title, "header") for place in placed]
+        yield finish(lines.of(([titles[at] for at in made.shaped], [titles[at] for at in made.own])))
+    for row in rows:
+        yield finish(lines.of(row))
 
 
-def _natural(
-    observation: Observation, sockets: Sequence[Socket], names: tuple[str, ...]
-) -> tuple[tuple[Placed, ...], Iterable[list[Cell]]]:
-    columns: list[Column] = [COLUMNS[name] for name in names]
-    rows = [[whole_cell(column, socket, observation) for column in columns] for socket in sockets]
+def _natural(columns: Sequence[Column], made: Sequence[Sequence[Cell]]) -> tuple[Placed, ...]:
+    """Place the columns as wide as their widest cell."""
     placed, x = [], 1
-    for number, column in enumerate(columns):
-        width = max([cell_len(column.title), 1, *(cell_len(row[number].text) for row in rows)])
+    for column, cells in zip(columns, made, strict=True):
+        width = max([cell_len(column.title), 1, *[cell_len(each.text) for each in cells]])
         placed.append(Placed(column, x, width))
         x += width + 1
-    fitted = (
-        [Cell(fit(each.text, place.width, place.column.align), each.role)
-         for each, place in zip(row, placed, strict=True)]
-        for row in rows
-    )
-    return tuple(placed), fitted
+    return tuple(placed)
 
 
-def _line(placed: Sequence[Placed], cells: Sequence[Cell], *, colour: bool) -> str:
-    parts: list[str] = []
-    at = 1
-    for place, each in zip(placed, cells, strict=True):
-        parts.append(" " * (place.x - at))
-        parts.append(_coloured(each) if colour else each.text)
-        at = place.x + place.width
-    return "".join(parts).rstrip()
+class _Lines:
+    """Makes a line of a row's cells. What comes of a cell or of a shape is kept by identity: rows share them."""
+
+    def __init__(self, placed: Sequence[Placed], cells: RowCells, *, colour: bool) -> None:
+        ends = [1, *[place.x + place.width for place in placed]]
+        self._gaps = [" " * (place.x - end) for place, end in zip(placed, ends, strict=False)]
+        self._placed = placed
+        self._colour = colour
+        self._shaped, self._own = cells.shaped, cells.own
+        self._fitted: list[dict[int, str]] = [{} for _ in placed]
+        self._templates: dict[int, tuple[Sequence[Cell], str]] = {}
+
+    def of(self, row: tuple[Sequence[Cell], Sequence[Cell]]) -> str:
+        """Return the line, without blanks at its end."""
+        shaped, own = row
+        known = self._templates.get(id(shaped))
+        template = known[1] if known is not None else self._template(shaped)
+        fitted = self._fitted
+        texts = [fitted[at].get(id(each)) or self._fit(at, each) for at, each in zip(self._own, own, strict=True)]
+        return (template % tuple(texts)).rstrip()
+
+    def _template(self, shaped: Sequence[Cell]) -> str:
+        pieces = ["%s"] * len(self._placed)
+        for at, each in zip(self._shaped, shaped, strict=True):
+            pieces[at] = self._piece(at, each).replace("%", "%%")
+        template = "".join([gap + piece for gap, piece in zip(self._gaps, pieces, strict=True)])
+        self._templates[id(shaped)] = shaped, template  # with the cells themselves: so their id stays theirs
+        return template
+
+    def _fit(self, at: int, each: Cell) -> str:
+        text = self._fitted[at][id(each)] = self._piece(at, each)
+        return text
+
+    def _piece(self, at: int, each: Cell) -> str:
+        place = self._placed[at]
+        fitted = Cell(fit(each.text, place.width, place.column.align), each.role)
+        return _coloured(fitted) if self._colour else fitted.text
 
 
 def _coloured(each: Cell) -> str:

@@ -25,8 +25,9 @@ BLOCKED = frozenset({"S", "D"})
 class Link(Struct, frozen=True, gc=False):
     """One thread that waits: in which call, on which fd, and what that fd is. `closes` marks a circle: a deadlock.
 
-    `fd` is None for the last of a chain that waits for no fd: it is due, and this is what it does instead. `what` is "" where the fd is no socket and was not read. `socket` is the socket it waits on; `other` the row of
-    the other end where that is on this host.
+    `fd` is None for the last of a chain that waits for no fd: it is due, and this is what it does instead. `what`
+    is "" where the fd is no socket and was not read. `socket` is the socket it waits on; `other` the row of the other
+    end where that is on this host.
     """
 
     pid: int

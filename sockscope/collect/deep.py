@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
-from sockscope.collect.detail import ON_DEMAND, SOCKET_FACETS, LiveDetailReader
-from sockscope.model.detail import SocketDetail, Wanted
+from sockscope.collect.detail import SOCKET_FACETS, LiveDetailReader
+from sockscope.model.detail import ON_DEMAND, SocketDetail, Wanted
 from sockscope.model.gap import Gap
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket, SocketKey

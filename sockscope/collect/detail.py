@@ -26,7 +26,18 @@ from sockscope.kernel import kcmp
 from sockscope.kernel.epoll import WatchRecord
 from sockscope.kernel.proc_stat import read_stat
 from sockscope.kernel.syscalls import EPOLLS, ON_FD
-from sockscope.model.detail import Marks, PipeEnd, ProcessDetail, Read, SocketDetail, TcpInfo, Waiter, Wanted, Watch
+from sockscope.model.detail import (
+    ON_DEMAND,
+    Marks,
+    PipeEnd,
+    ProcessDetail,
+    Read,
+    SocketDetail,
+    TcpInfo,
+    Waiter,
+    Wanted,
+    Watch,
+)
 from sockscope.model.gap import Gap
 from sockscope.model.process import Process, Thread
 from sockscope.model.snapshot import Snapshot
@@ -35,9 +46,6 @@ from sockscope.model.socket import Socket
 SOCKET_FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "timer_expires_s"})
 PROCESS_FACETS = frozenset({"process", "fds", "threads", "watches", "pipes"})
 Kind = TypeVar("Kind")
-# A modifier among the facets: somebody has asked to see just this. Then epoll sets over 1,000 watches are read too,
-# sets of every process are searched, and tcp_info is read even where a stuck target would block other tools.
-ON_DEMAND = "on_demand"
 
 
 class LiveDetailReader:
@@ -174,11 +182,18 @@ class Joined:
         )
         self._looks = {pid: self._looker.look(pid) for pid in holders}
         sets = [one for look in self._looks.values() for one in look.sets]
+        inodes = {socket.inode for socket in sockets if socket.inode}
+        strangers = self._places.strangers(inodes, self._looker.now_s)
+        is_search = strangers is None and self._looker.on_demand
         for pid, fds in self._places.elsewhere(holders, self._looker.now_s, self._looker.late).items():
-            if self._looker.on_demand or any(
+            if is_search or pid in (strangers or ()) or any(
                 kcmp.same_file(pid, fd, one.table.tid, one.fd) is True for fd in fds for one in sets
             ):
                 self._looks[pid] = self._looker.look(pid)
+        if is_search and not self._looker.late():
+            watchers = {inode: {watch.pid for watch in self._joined().watches(inode)} for inode in inodes}
+            self._places.remember({inode: frozenset(pids - set(holders)) for inode, pids in watchers.items()},
+                                  self._looker.now_s)
 
     def waiters(self, socket: Socket) -> Read[tuple[Waiter, ...]]:
         """Threads blocked on it. None with a gap when none was seen but some may be hidden."""

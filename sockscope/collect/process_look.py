@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -10,7 +11,9 @@ from typing import Any
 
 from sockscope.collect.expendable import Expendable, NotAnsweredError
 from sockscope.kernel import kcmp
-from sockscope.kernel.epoll import WatchRecord, count_watches, iter_watches
+from sockscope.kernel.epoll import WatchRecord, iter_watches
+from sockscope.kernel.gone import is_gone
+from sockscope.kernel.malformed import MalformedError
 from sockscope.kernel.pidfd import IdentityError
 from sockscope.kernel.poll_sets import PollSet
 from sockscope.kernel.syscalls import POLLS, SELECTS
@@ -19,6 +22,7 @@ from sockscope.model.gap import Gap
 
 LARGE_SET = 1_000  # watches; 9,998 raise the target's worst latency from 4.6 to 16.4 ms
 LARGE_SET_AGAIN_S = 60.0  # a large set is counted again this often, to see whether it shrank
+LARGE_SET_KEPT_S = 10.0  # what was read of a large set serves every pass for so long, asked for or not
 _SOCKET_LINK = re.compile(r"socket:\[(\d+)\]")
 
 Stop = Callable[[], bool]
@@ -32,24 +36,30 @@ class Table:
     tid: int
 
     def link(self, fd: int) -> str | None:
-        """Tell what an fd is, as readlink tells; None when it is closed. stat() would ask dead file servers."""
+        """Tell what an fd is, as readlink tells; None when it is closed, "" when it could not be read.
+
+        stat() would ask dead file servers.
+        """
         try:
             return os.readlink(f"/proc/{self.pid}/task/{self.tid}/fd/{fd}")  # noqa: PTH115 - called for each watch
-        except OSError:
-            return None
+        except OSError as error:
+            return None if is_gone(error) else ""
 
 
 class Links:
     """Links of fds, each read once per pass."""
 
     def __init__(self) -> None:
+        self.failed: set[int] = set()  # processes of which a link could not be read though it is there
         self._known: dict[Table, dict[int, str | None]] = {}
 
     def of(self, table: Table, fd: int) -> str | None:
-        """Give the fd's link, None when it is closed."""
+        """Give the fd's link, None when it is closed, "" when it could not be read."""
         known = self._known.setdefault(table, {})
         if fd not in known:
             known[fd] = table.link(fd)
+            if known[fd] == "":
+                self.failed.add(table.pid)
         return known[fd]
 
     def fetch(self, table: Table, fds: Iterable[int]) -> None:
@@ -67,7 +77,7 @@ class Links:
                 try:
                     known[fd] = os.readlink(str(fd), dir_fd=folder) if fd in is_open else None
                 except OSError:
-                    known[fd] = None
+                    continue  # asked again by itself, which tells why
         finally:
             os.close(folder)
 
@@ -95,22 +105,27 @@ class ProcessLook:
 
 
 class LargeSets:
-    """Remembers how large epoll sets are, over the passes: one above LARGE_SET is read again only on demand."""
+    """Remembers epoll sets above LARGE_SET over the passes: they are read again only on demand, and not each time."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[int, int], tuple[int, float]] = {}
+        self._seen: dict[tuple[int, int], tuple[tuple[WatchRecord, ...], float]] = {}
+
+    def kept(self, pid: int, fd: int, now_s: float) -> tuple[WatchRecord, ...] | None:
+        """Give its watches where they were read a moment ago."""
+        watches, seen_s = self._seen.get((pid, fd), ((), 0.0))
+        return watches if watches and now_s - seen_s < LARGE_SET_KEPT_S else None
 
     def skip(self, pid: int, fd: int, now_s: float) -> int | None:
         """Give the number of watches it had, if it is too large to read again now."""
-        count, seen_s = self._seen.get((pid, fd), (0, 0.0))
-        return count if count > LARGE_SET and now_s - seen_s < LARGE_SET_AGAIN_S else None
+        watches, seen_s = self._seen.get((pid, fd), ((), 0.0))
+        return len(watches) if watches and now_s - seen_s < LARGE_SET_AGAIN_S else None
 
-    def saw(self, pid: int, fd: int, count: int, now_s: float) -> None:
-        """Remember a set's size."""
-        if count > LARGE_SET:
-            self._seen[pid, fd] = (count, now_s)
-        else:
-            self._seen.pop((pid, fd), None)
+    def saw(self, pid: int, fd: int, watches: tuple[WatchRecord, ...], now_s: float) -> None:
+        """Remember a set, and forget those nobody has asked for any more."""
+        self._seen = {key: one for key, one in self._seen.items() if now_s - one[1] < LARGE_SET_AGAIN_S}
+        self._seen.pop((pid, fd), None)
+        if len(watches) > LARGE_SET:
+            self._seen[pid, fd] = (watches, now_s)
 
 
 @dataclass(slots=True)
@@ -126,7 +141,12 @@ class Looker:
     def look(self, pid: int, *, threads: bool = True, sets: bool = True, counters: bool = False) -> ProcessLook:
         """Everything about one process. Never raises: what could not be read is in `gaps`."""
         seen = ProcessLook(pid)
-        tids = list_threads(pid)
+        try:
+            tids = list_threads(pid)
+        except OSError as error:
+            detail = f"the threads of process {pid} could not be listed: {error.strerror}"
+            seen.gaps += [Gap("threads", "failed", detail=detail), Gap("watches", "failed", detail=detail)]
+            return seen
         if threads:
             self._read_threads(seen, tids, counters)
         self._find_tables(seen, tids)
@@ -135,13 +155,17 @@ class Looker:
         return seen
 
     def _read_threads(self, seen: ProcessLook, tids: list[int], counters: bool) -> None:
-        refused = foreign = 0
+        refused = foreign = unread = 0
         for done, tid in enumerate(tids):
             if self.late():
                 detail = f"{len(tids) - done} of the {len(tids)} threads of process {seen.pid} were not read"
                 seen.gaps.append(Gap("threads", "over_budget", len(tids) - done, detail))
                 break
-            record = read_thread(seen.pid, tid, counters=counters)
+            try:
+                record = read_thread(seen.pid, tid, counters=counters)
+            except (OSError, MalformedError):
+                unread += 1
+                continue
             if record is None:
                 continue
             seen.threads.append(record)
@@ -149,6 +173,9 @@ class Looker:
             foreign += record.foreign
             if record.call in POLLS | SELECTS and record.arguments is not None:
                 self._read_poll_set(seen, record)
+        if unread:
+            detail = f"{unread} of the {len(tids)} threads of process {seen.pid} could not be read"
+            seen.gaps.append(Gap("threads", "failed", unread, detail))
         if refused:
             detail = f"the system calls of process {seen.pid} may not be read"
             seen.gaps.append(Gap("syscall", "not_permitted", refused, detail))
@@ -186,8 +213,11 @@ class Looker:
         except PermissionError:
             seen.gaps.append(Gap("watches", "not_permitted", detail=f"the fds of process {seen.pid} may not be read"))
             return
-        except OSError:
-            return  # it is gone, and so are its sets
+        except OSError as error:
+            if not is_gone(error):  # else so are its sets
+                detail = f"the fds of process {seen.pid}: {error.strerror}"
+                seen.gaps.append(Gap("watches", "failed", detail=detail))
+            return
         seen.rings.extend((table, fd) for fd in rings)
         for fd in epolls:
             if self.late():
@@ -196,6 +226,10 @@ class Looker:
             self._read_epoll_set(seen, table, fd)
 
     def _read_epoll_set(self, seen: ProcessLook, table: Table, fd: int) -> None:
+        kept = self.large.kept(table.pid, fd, self.now_s)
+        if kept is not None:
+            seen.sets.append(EpollSet(table, fd, kept))
+            return
         size = None if self.on_demand else self.large.skip(table.pid, fd, self.now_s)
         if size is not None:
             detail = f"epoll set fd {fd} of process {seen.pid} has {size:,} watches: read on demand only"
@@ -206,8 +240,9 @@ class Looker:
         text: bytes | None = self._ask(seen, "watches", ("set", table.pid, fd), "read", path)
         if text is None:
             return
-        self.large.saw(table.pid, fd, count_watches(text), self.now_s)
-        seen.sets.append(EpollSet(table, fd, tuple(iter_watches(text))))
+        watches = tuple(iter_watches(text))
+        self.large.saw(table.pid, fd, watches, self.now_s)
+        seen.sets.append(EpollSet(table, fd, watches))
 
     def _ask(self, seen: ProcessLook, facet: str, key: object, errand: str, *arguments: Any) -> Any:
         """Give an errand's value, or None with a gap."""
@@ -217,8 +252,11 @@ class Looker:
             seen.gaps.append(error.gap)
         except PermissionError as error:
             seen.gaps.append(Gap(facet, "not_permitted", detail=f"process {seen.pid}: {error.strerror}"))
-        except (OSError, IdentityError):
-            pass  # gone in between: there is nothing to see any more
+        except IdentityError:
+            pass
+        except OSError as error:
+            if not is_gone(error):  # else there is nothing to see any more
+                seen.gaps.append(Gap(facet, "failed", detail=f"process {seen.pid}: {error.strerror}"))
         return None
 
 
@@ -230,8 +268,10 @@ def special_fds(table: Table) -> tuple[list[int], list[int]]:
         for name in os.listdir(folder):  # noqa: PTH208 - by directory fd
             try:
                 link = os.readlink(name, dir_fd=folder)
-            except OSError:
-                continue
+            except OSError as error:
+                if is_gone(error) or error.errno == errno.ENAMETOOLONG:  # a path that is too long to print
+                    continue
+                raise
             if link == "anon_inode:[eventpoll]":
                 epolls.append(int(name))
             elif link == "anon_inode:[io_uring]":

@@ -114,18 +114,27 @@ class Feed:
         self._last = FeedResult(observation, self._memory, changes)
         self._deliver(self._last)
         self._wanted_changed = False
-        self._lane.submit(wanted, snapshot)
+        self._lane.submit(snapshot, *wanted)
 
-    def _wanted_now(self, snapshot: Snapshot) -> tuple[Wanted, tuple[Gap, ...]]:
-        """Join what the screen wants and what is suspect; the screen's come first."""
-        shown = self._wanted
-        doubtful = suspects(self._memory, snapshot, MOST_WANTED)
-        sockets = tuple(dict.fromkeys((*shown.sockets, *doubtful.sockets)))
-        processes = tuple(dict.fromkeys((*shown.processes, *doubtful.processes)))
-        wanted = structs.replace(shown, sockets=sockets, processes=processes, facets=shown.facets | doubtful.facets)
-        over = len(sockets) - MOST_WANTED
+    def _wanted_now(self, snapshot: Snapshot) -> tuple[tuple[Wanted, ...], tuple[Gap, ...]]:
+        """Return what the screen wants, then what is suspect and not among it, each with its own facets.
+
+        A suspect that the screen wants too is read once, with the facets of both but for "on_demand": that is the
+        screen's alone, since it lets epoll sets of any size be read.
+        """
+        shown, doubtful = self._limited(self._wanted), suspects(self._memory, snapshot, MOST_WANTED)
+        if shown.sockets or shown.processes:
+            shown = structs.replace(shown, facets=shown.facets | doubtful.facets)
+        known = frozenset(shown.sockets)
+        others = tuple(key for key in doubtful.sockets if key not in known)
+        left = MOST_WANTED - len(shown.sockets)
+        doubtful = structs.replace(
+            doubtful, sockets=others[:left],
+            processes=tuple(pid for pid in doubtful.processes if pid not in shown.processes),
+        )
+        over = len(self._wanted.sockets) + len(others) - MOST_WANTED
         gaps = (Gap("tcp_info", "over_budget", over, f"at most {MOST_WANTED} sockets are read a refresh"),)
-        return self._limited(wanted), gaps if over > 0 else ()
+        return (shown, doubtful), gaps if over > 0 else ()
 
     @staticmethod
     def _limited(wanted: Wanted) -> Wanted:
@@ -150,7 +159,7 @@ class Feed:
         self._wanted_changed = False
         last = self._last
         if last is not None and last.observation is not None:
-            self._lane.submit(self._limited(self._wanted), last.observation.snapshot)
+            self._lane.submit(last.observation.snapshot, self._limited(self._wanted))
 
     def _show_details(self) -> None:
         come = self._lane.take()

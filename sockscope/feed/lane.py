@@ -35,17 +35,17 @@ class _Worker:
         self.reader = reader
         self.busy_since_s: float | None = None
         self.unanswered: dict[Key, None] = {}
-        self.asked: Wanted | None = None
+        self.asked: frozenset[str] = frozenset()
         self.failure: str | None = None
         self._deliver, self._done, self._clock = deliver, done, clock
-        self._next: tuple[Wanted, Snapshot] | None = None
+        self._next: tuple[tuple[Wanted, ...], Snapshot] | None = None
         self._wake = threading.Condition()
         self.stopped = False
         self.thread = threading.Thread(target=self._run, name="sockscope-details", daemon=True)
         self.thread.start()
 
-    def submit(self, wanted: Wanted, snapshot: Snapshot) -> None:
-        """Ask this next; what was asked but not begun is dropped."""
+    def submit(self, wanted: tuple[Wanted, ...], snapshot: Snapshot) -> None:
+        """Ask these next, in their order; what was asked but not begun is dropped."""
         with self._wake:
             self._next = (wanted, snapshot)
             self._wake.notify()
@@ -68,11 +68,15 @@ class _Worker:
                 if self.stopped or self._next is None:
                     return
                 (wanted, snapshot), self._next = self._next, None
-                self.asked = wanted
-                self.unanswered = dict.fromkeys((*wanted.sockets, *wanted.processes))
+                self.asked = frozenset[str]().union(*(one.facets for one in wanted))
+                self.unanswered = {}
+                for one in wanted:
+                    self.unanswered.update(dict.fromkeys(one.sockets))
+                    self.unanswered.update(dict.fromkeys(one.processes))
                 self.busy_since_s = self._clock()
             try:
-                self._read(wanted, snapshot)
+                for one in wanted:
+                    self._read(one, snapshot)
                 self.failure = None
             except Exception as error:  # noqa: BLE001  # thread boundary: what a reader raises must not end the lane
                 self.failure = f"{type(error).__name__}: {error}"
@@ -80,6 +84,8 @@ class _Worker:
             self._done(self)
 
     def _read(self, wanted: Wanted, snapshot: Snapshot) -> None:
+        if self._superseded():
+            return
         for detail in self.reader.read(wanted, snapshot, self._superseded):
             if self.stopped:
                 return
@@ -104,20 +110,26 @@ class DetailLane:
         self._abandoned = 0
         self._off: frozenset[str] = frozenset()
 
-    def submit(self, wanted: Wanted, snapshot: Snapshot) -> None:
-        """Ask for these, without what is quarantined or off; a request that is still unread is replaced."""
+    def submit(self, snapshot: Snapshot, *wanted: Wanted) -> None:
+        """Ask for these, each request with its own facets and budget, without what is quarantined or off.
+
+        Requests that are still unread are replaced.
+        """
         now_s = self._clock()
         self._quarantine = {key: until_s for key, until_s in self._quarantine.items() if until_s > now_s}
-        left = structs.replace(
-            wanted, facets=wanted.facets - self._off,
-            sockets=tuple(key for key in wanted.sockets if key not in self._quarantine),
-            processes=tuple(pid for pid in wanted.processes if pid not in self._quarantine),
-        )
-        if not left.facets or not (left.sockets or left.processes):
+        left = tuple(one for one in map(self._allowed, wanted) if one.facets and (one.sockets or one.processes))
+        if not left:
             return
         if self._worker is None:
             self._worker = _Worker(self._open_reader(), self._deliver, self._done, self._clock)
         self._worker.submit(left, snapshot)
+
+    def _allowed(self, wanted: Wanted) -> Wanted:
+        return structs.replace(
+            wanted, facets=wanted.facets - self._off,
+            sockets=tuple(key for key in wanted.sockets if key not in self._quarantine),
+            processes=tuple(pid for pid in wanted.processes if pid not in self._quarantine),
+        )
 
     def check(self) -> None:
         """Abandon a reader that has been silent too long."""
@@ -131,8 +143,8 @@ class DetailLane:
         if first is not None:
             self._quarantine[first] = self._clock() + QUARANTINE_S
         self._abandoned += 1
-        if self._abandoned >= MOST_ABANDONED and worker.asked is not None:
-            self._off |= worker.asked.facets
+        if self._abandoned >= MOST_ABANDONED:
+            self._off |= worker.asked
             self._abandoned = 0
 
     @property

@@ -65,8 +65,3 @@ def iter_watches(fdinfo: bytes) -> Iterator[WatchRecord]:
         yield WatchRecord(
             fd, int(match[2], 16), match[3].decode("ascii"), int(match[4], 16), int(match[5], 16), repeat
         )
-
-
-def count_watches(fdinfo: bytes) -> int:
-    """How many watches the text lists."""
-    return fdinfo.count(b"\ntfd:") + fdinfo.startswith(b"tfd:")

@@ -11,6 +11,9 @@ from sockscope.model.process import Fd, Process, ProcessKey, Thread
 from sockscope.model.socket import SocketKey
 
 T = TypeVar("T")
+# A modifier among the facets: somebody has asked to see just this. Then epoll sets over 1,000 watches are read too,
+# sets of every process are searched, and tcp_info is read even where a stuck target would block other tools.
+ON_DEMAND = "on_demand"
 
 
 class Read(Struct, Generic[T], frozen=True):
@@ -189,5 +192,6 @@ class Wanted(Struct, frozen=True):
 
 
 __all__ = [
-    "Marks", "PipeEnd", "ProcessDetail", "ProcessKey", "Read", "SocketDetail", "TcpInfo", "Waiter", "Wanted", "Watch",
+    "ON_DEMAND", "Marks", "PipeEnd", "ProcessDetail", "ProcessKey", "Read", "SocketDetail", "TcpInfo", "Waiter",
+    "Wanted", "Watch",
 ]

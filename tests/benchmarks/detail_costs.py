@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from live.hostile import CHANGING, LARGE, MANY_THREADS
 from live.targets import by_inode, look, target
 
-from sockscope.collect.detail import ON_DEMAND, LiveDetailReader
+from sockscope.collect.detail import LiveDetailReader
 from sockscope.collect.expendable import Expendable
-from sockscope.model.detail import Wanted
+from sockscope.model.detail import ON_DEMAND, Wanted
 
 RUNS = 5
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from builders import make_snapshot, make_socket
 from sockscope.feed.feed import Feed
 from sockscope.feed.lane import MOST_ABANDONED, DetailLane
 from sockscope.feed.result import FeedResult
-from sockscope.model.detail import ProcessDetail, SocketDetail, Wanted
+from sockscope.model.detail import ON_DEMAND, ProcessDetail, SocketDetail, Wanted
 from sockscope.model.snapshot import Scope, Snapshot
 from sockscope.model.source import About, DetailReader, SourceLostError
 
@@ -159,6 +160,28 @@ def test_details_wanted_come_without_another_look(start):
     results.wait(lambda all_: SOCKET.key in all_[-1].memory.details)
 
 
+def test_suspects_are_asked_for_apart_so_that_on_demand_stays_the_screens(start, monkeypatch):
+    asked: list[Wanted] = []
+
+    class Noting(Reader):
+        def read(self, wanted, snapshot, stop):
+            asked.append(wanted)
+            yield from super().read(wanted, snapshot, stop)
+
+    suspect = Wanted(0, (SOCKET.key, OTHER.key), (7, 8), frozenset({"marks"}))
+    monkeypatch.setattr("sockscope.feed.feed.suspects", lambda *_: suspect)
+    source = Source(make_snapshot(SOCKET, OTHER), reader=Noting)
+    feed, results = start(source)
+    results.wait(lambda all_: len(all_) >= 1)
+    feed.set_wanted(Wanted(0, (SOCKET.key,), (7,), frozenset({"tcp", ON_DEMAND})))
+    feed.request_now()
+    wait_until(lambda: any(one.processes == (8,) for one in asked))
+    screens, apart = next((a, b) for a, b in itertools.pairwise(asked) if b.processes == (8,))
+    assert (screens.sockets, screens.processes) == ((SOCKET.key,), (7,))
+    assert screens.facets == {"tcp", "marks", ON_DEMAND}
+    assert (apart.sockets, apart.facets) == ((OTHER.key,), {"marks"})
+
+
 def test_close_joins_and_closes_the_source(start):
     source = Source(make_snapshot(SOCKET), reader=lambda: Reader(mute=(SOCKET.key,)))
     feed, results = start(source)
@@ -182,7 +205,7 @@ def test_a_silent_reader_is_abandoned_and_its_key_left_alone():
     readers = [Reader(mute=(SOCKET.key,)), Reader()]
     made = iter(readers)
     lane = DetailLane(lambda: next(made), lambda: None, lambda: now[0])
-    lane.submit(WANTED, make_snapshot(SOCKET, OTHER))
+    lane.submit(make_snapshot(SOCKET, OTHER), WANTED)
     wait_until(lambda: lane.is_busy)
     now[0] += 0.9
     lane.check()
@@ -191,7 +214,7 @@ def test_a_silent_reader_is_abandoned_and_its_key_left_alone():
     lane.check()
     assert readers[0].is_closed.is_set()
     assert [gap.reason for gap in lane.gaps()] == ["timed_out"]
-    lane.submit(WANTED, make_snapshot(SOCKET, OTHER))
+    lane.submit(make_snapshot(SOCKET, OTHER), WANTED)
     come: list[SocketDetail | ProcessDetail] = []
 
     def has_come() -> bool:
@@ -209,12 +232,12 @@ def test_after_three_silent_readers_the_facet_is_off():
     now = [100.0]
     lane = DetailLane(lambda: Reader(mute=(SOCKET.key,)), lambda: None, lambda: now[0])
     for _ in range(MOST_ABANDONED):
-        lane.submit(WANTED, make_snapshot(SOCKET, OTHER))
+        lane.submit(make_snapshot(SOCKET, OTHER), WANTED)
         wait_until(lambda: lane.is_busy)
         now[0] += 1.1
         lane.check()
         now[0] += 61  # the quarantine is over
     assert ("tcp", "off") in [(gap.what, gap.reason) for gap in lane.gaps()]
-    lane.submit(WANTED, make_snapshot(SOCKET, OTHER))
+    lane.submit(make_snapshot(SOCKET, OTHER), WANTED)
     assert not lane.is_busy
     lane.close()

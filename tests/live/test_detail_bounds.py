@@ -11,11 +11,12 @@ import pytest
 from live.hostile import CHANGING, LARGE, MANY_THREADS
 from live.targets import by_inode, look, read_one_process, read_socket, target, value_of, wait_for
 
+from sockscope.collect import process_look
 from sockscope.collect.deep import read_deep
-from sockscope.collect.detail import ON_DEMAND, LiveDetailReader
+from sockscope.collect.detail import LiveDetailReader
 from sockscope.collect.expendable import Expendable
 from sockscope.kernel.threads import read_thread
-from sockscope.model.detail import SocketDetail, Wanted
+from sockscope.model.detail import ON_DEMAND, SocketDetail, Wanted
 
 
 @pytest.fixture
@@ -49,12 +50,15 @@ def test_a_thousand_threads_are_read_and_the_budget_is_kept() -> None:
         assert hurried.gap.reason == "over_budget" and 0 < hurried.gap.count <= 1_001
 
 
-def test_large_epoll_sets_are_read_once_and_then_on_demand() -> None:
+def test_large_epoll_sets_are_read_once_and_then_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     with target("COUNT = 3000\n" + LARGE) as server:
         reader = LiveDetailReader(probe=True)
         facets = frozenset({"watches", "waiters"})
         try:
             assert len(value_of(read_socket(server["inode"], facets, reader).watches)) == 1
+            again = read_socket(server["inode"], facets, reader)
+            assert len(value_of(again.watches)) == 1, "a moment later it is still known"
+            monkeypatch.setattr(process_look, "LARGE_SET_KEPT_S", 0.0)
             later = read_socket(server["inode"], facets, reader)
             assert later.watches is not None and later.watches.gap is not None
             assert later.watches.value is None and later.watches.gap.reason == "over_budget"

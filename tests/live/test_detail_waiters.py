@@ -8,7 +8,8 @@ import signal
 import pytest
 from live.targets import Target, read_one_process, read_socket, target, value_of, wait_for
 
-from sockscope.model.detail import Waiter
+from sockscope.collect.detail import LiveDetailReader
+from sockscope.model.detail import ON_DEMAND, Waiter
 
 FACETS = frozenset({"waiters", "watches"})
 
@@ -181,6 +182,33 @@ stay(); os.kill(child, 9)
             (watch,) = value_of(read_socket(server["inode"], FACETS).watches)
             assert watch.pid == server.pid and watch.stale is None
         finally:
+            os.kill(server["child"], signal.SIGKILL)
+
+
+def test_a_watch_in_a_set_the_holder_does_not_share_is_found_on_demand_and_stays_known() -> None:
+    """The child alone has the set; the parent alone has the socket. Only a search through every process finds it."""
+    code = """
+s, c = pair(); s2 = os.dup(s.fileno())
+child = os.fork()
+if not child:
+    e = select.epoll(); e.register(s2, select.EPOLLIN); c.close(); s.close(); os.close(s2)
+    signal.alarm(120); e.poll(); os._exit(0)
+os.close(s2); tell(inode=inode(s), child=child)
+stay(); os.kill(child, 9)
+"""
+    facets = frozenset({"watches"})
+    with target(code) as server:
+        reader = LiveDetailReader(probe=False)
+        try:
+            def watchers(more: frozenset[str]) -> set[int]:
+                read = read_socket(server["inode"], facets | more, reader).watches
+                return {watch.pid for watch in (read.value if read is not None else None) or ()}
+
+            assert watchers(frozenset()) == set()
+            wait_for(lambda: watchers(frozenset({ON_DEMAND})), lambda found: found == {server["child"]})
+            assert watchers(frozenset()) == {server["child"]}, "a pass that nobody asked for keeps what is known"
+        finally:
+            reader.close()
             os.kill(server["child"], signal.SIGKILL)
 
 

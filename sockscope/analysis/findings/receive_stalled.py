@@ -69,9 +69,10 @@ def _unread(scene: Scene, sight: Sight, move: Move) -> Finding | None:
         severity = "warning" if heavy and socket.protocol == "tcp" else "note"
     since_s = move.since_s or 0.0
     who = scene.holder_of(socket)
+    has = "have" if who.endswith(" more") else "has"
     return Finding(
         "receive-stalled", severity,
-        f"{who} {'have' if who.endswith(' more') else 'has'} not read {bytes_text(payload(socket))} from {scene.other_end(socket)}"
+        f"{who} {has} not read {bytes_text(payload(socket))} from {scene.other_end(socket)}"
         f" {for_text(since_s, move.at_least)}{': ' + why if why else ''}",
         _evidence(sight, move, mark), advice, cause=cause, for_s=since_s,
         about=(*about_process(pids), *(about_port(socket) if scene.is_accepted(socket) else ())),

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 
-from sockscope.model.detail import Wanted
+from sockscope.model.detail import ON_DEMAND, Wanted
 from sockscope.model.observation import Observation
 from sockscope.model.process import Process
 from sockscope.model.socket import Socket
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 WIDE, TALL = 100, 20  # both panes side by side; room for a third line of facts
 MOST_SOCKETS = 100
-PROCESS_FACETS = FACETS | {"process", "fds", "threads", "pipes"}
+PROCESS_FACETS = FACETS | {"process", "fds", "threads", "pipes", ON_DEMAND}
 
 
 class ProcessRoom(Room):

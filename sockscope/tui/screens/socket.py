@@ -10,7 +10,7 @@ from textual.binding import BindingType
 
 from sockscope.analysis.peers import peer_of
 from sockscope.analysis.wait_chain import next_processes, wait_chain
-from sockscope.model.detail import Wanted
+from sockscope.model.detail import ON_DEMAND, Wanted
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket, SocketKey
 from sockscope.tui.bindings import bind
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sockscope.tui.widgets.keyed_lines import KeyedLines
 
 
+ANATOMY_FACETS = FACETS | {"threads", "fds", "pipes", ON_DEMAND}
 MOST_HOLDERS = 8  # of a socket, or of a pipe's other end: their threads and fds are read with each look
 MEANING_BELOW = 2  # lines: a group that takes two, then what it means
 
@@ -99,13 +100,13 @@ class SocketRoom(Room):
         """Return this socket, its peer, and the processes that hold them: for the wait chain."""
         observation, socket = self.session.observation, self.subject_socket()
         if observation is None or socket is None:
-            return Wanted(0, (self.key,), (), FACETS)
+            return Wanted(0, (self.key,), (), FACETS | {ON_DEMAND})
         peer = peer_of(observation.snapshot, socket)
         ends = (socket,) if peer is None else (socket, peer)
         holders = [holder.pid for end in ends for holder in observation.snapshot.holders_of(end)]
         links = [link.pid for link in wait_chain(socket, observation)]
         pids = dict.fromkeys((*holders[:MOST_HOLDERS], *links, *next_processes(socket, observation)[:MOST_HOLDERS]))
-        return Wanted(0, tuple(end.key for end in ends), tuple(pids), FACETS | {"threads", "fds", "pipes"})
+        return Wanted(0, tuple(end.key for end in ends), tuple(pids), ANATOMY_FACETS)
 
     def action_sibling(self, by: int) -> None:
         """Go to the previous or next socket of the table it was opened from; those that are gone are left out."""

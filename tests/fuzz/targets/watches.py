@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from sockscope.kernel.epoll import WatchRecord, count_watches, iter_watches
+from sockscope.kernel.epoll import WatchRecord, iter_watches
 from sockscope.kernel.io_uring import parse_ring
 
 TOKENS = (
@@ -19,7 +19,7 @@ def check(data: bytes) -> None:
     """Parse one file as either."""
     watches = list(iter_watches(data))
     assert list(iter_watches(_printed(watches))) == watches
-    assert len(watches) <= count_watches(data)
+    assert len(watches) <= data.count(b"tfd:")
     for watch in watches:
         assert watch.armed or watch.oneshot
         assert watch.fd < 1 << 63

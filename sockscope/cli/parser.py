@@ -25,6 +25,13 @@ _CLUSTERED_INET = re.compile(r"-([tuxwlnPa46HJp]+)i(\S+)")  # -nPi:80, -tiTCP:80
 _INET = re.compile(r"[46]?(?:(?:tcp|udp|udplite)[46]?)?(?:@(?:\[[^\]]*\]|[^:]*))?(?::\S+)?", re.IGNORECASE)
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Needed to check metavars; without a width it would import shutil (2 ms) to ask the terminal for its own."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=100)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
@@ -32,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser. Values come out as the texts they were: selection.py judges them."""
-    parser = _Parser(prog="sockscope", add_help=False, allow_abbrev=False)
+    parser = _Parser(prog="sockscope", add_help=False, allow_abbrev=False, formatter_class=_Formatter)
     parser.add_argument("query", nargs="*", metavar="QUERY", help="what to show: nginx, :80, 10.0.0.0/8, move:app")
     _add_what(parser.add_argument_group("what"))
     _add_how(parser.add_argument_group("how"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from sockscope.kernel.inet_rows import TCP_STATES
 from sockscope.kernel.malformed import MalformedError
@@ -55,6 +56,12 @@ class UnixRows:
             _words(waiting) if waiting is not None else (() if state == 10 else None),
         )
 
+    def decode_all(
+        self, data: bytes | bytearray, starts: Sequence[int], *, expires: bool = False
+    ) -> list[Socket | None]:
+        """Read the rows that follow each other at `starts`, the last of which is their end; None for one malformed."""
+        return _one_by_one(self.decode, data, starts, expires=expires)
+
     def _memory(self, raw: bytes) -> SocketMemory | None:
         if len(raw) < 36:
             return None
@@ -85,6 +92,12 @@ class PacketRows:
             inode=inode, uid=_WORD.unpack_from(uid)[0] if len(uid) >= 4 else None, memory=memory,
         )
 
+    def decode_all(
+        self, data: bytes | bytearray, starts: Sequence[int], *, expires: bool = False
+    ) -> list[Socket | None]:
+        """Read the rows that follow each other at `starts`, the last of which is their end; None for one malformed."""
+        return _one_by_one(self.decode, data, starts, expires=expires)
+
 
 class NetlinkRows:
     """Decodes netlink sockets. `local.port` is the port id; `local.address` the netlink protocol's name."""
@@ -103,6 +116,12 @@ class NetlinkRows:
             self.netns, cookie, kind=kind, protocol=protocol, port=port, inode=inode, memory=memory,
             connected=state == 1,
         )
+
+    def decode_all(
+        self, data: bytes | bytearray, starts: Sequence[int], *, expires: bool = False
+    ) -> list[Socket | None]:
+        """Read the rows that follow each other at `starts`, the last of which is their end; None for one malformed."""
+        return _one_by_one(self.decode, data, starts, expires=expires)
 
 
 NETLINK_NAMES = {  # include/uapi/linux/netlink.h
@@ -165,6 +184,19 @@ def attributes(row: bytes | bytearray, at: int, end: int) -> Iterator[tuple[int,
             raise MalformedError("attribute length")
         yield kind & 0x3FFF, bytes(row[at + 4:at + size])
         at += (size + 3) & ~3
+
+
+def _one_by_one(
+    decode: Callable[..., Socket], data: bytes | bytearray, starts: Sequence[int], *, expires: bool
+) -> list[Socket | None]:
+    """For tables that are short, or whose rows are never alike."""
+    sockets: list[Socket | None] = []
+    for start, end in pairwise(starts):
+        try:
+            sockets.append(decode(data, start, end, expires=expires))
+        except MalformedError:
+            sockets.append(None)
+    return sockets
 
 
 def _words(raw: bytes) -> tuple[int, ...]:

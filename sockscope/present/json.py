@@ -13,7 +13,7 @@ from sockscope.present.document import head, tail
 from sockscope.present.lossless import ascii_json
 from sockscope.present.socket_json import SocketTexts
 
-_SLICE = 500  # sockets written at once: 100,000 in one piece are 90 MB
+_SLICE = 100  # sockets written at once: pieces of a few hundred KB would be mapped and faulted in anew each time
 
 
 def write_json(stream: BinaryIO, observation: Observation, sockets: Sequence[Socket]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import structs
 
@@ -24,7 +24,9 @@ from sockscope.collect.socket_facets import read_marks, read_nonblocking, read_r
 from sockscope.collect.waiters import Waiting
 from sockscope.kernel import kcmp
 from sockscope.kernel.epoll import WatchRecord
-from sockscope.kernel.proc_stat import read_stat
+from sockscope.kernel.gone import is_gone
+from sockscope.kernel.malformed import MalformedError
+from sockscope.kernel.proc_stat import parse_stat, read_file
 from sockscope.kernel.syscalls import EPOLLS, ON_FD
 from sockscope.model.detail import (
     ON_DEMAND,
@@ -133,9 +135,11 @@ class LiveDetailReader:
     ) -> ProcessDetail | None:
         """Read facts, fds with the far ends of its pipes, threads and watches; None when the pid is gone."""
         now_s = time.monotonic()
-        stat = read_stat(pid)
-        if stat is None:
-            return None
+        try:
+            stat = parse_stat(read_file(f"/proc/{pid}/stat"))
+        except (OSError, MalformedError) as error:
+            gone = isinstance(error, OSError) and is_gone(error)
+            return None if gone else unread_process((pid, joined.start_of(pid)), facets, error, now_s)
         process = fds = None
         if "process" in facets:
             process = self._read_facts(pid, now_s)
@@ -148,7 +152,6 @@ class LiveDetailReader:
         threads, watches = joined.process_facets(pid, facets)
         return ProcessDetail(key=(pid, stat.start_ticks), process=process, fds=fds, threads=threads, watches=watches,
                              pipes=pipes)
-
 
     def _read_facts(self, pid: int, now_s: float) -> Read[Process]:
         """Read /proc's facts; the command line lies in the target's memory, so the helper reads that."""
@@ -185,7 +188,14 @@ class Joined:
         inodes = {socket.inode for socket in sockets if socket.inode}
         strangers = self._places.strangers(inodes, self._looker.now_s)
         is_search = strangers is None and self._looker.on_demand
-        for pid, fds in self._places.elsewhere(holders, self._looker.now_s, self._looker.late).items():
+        try:
+            places = self._places.elsewhere(holders, self._looker.now_s, self._looker.late)
+        except OSError as error:
+            places = {}
+            detail = f"other processes were not searched for epoll sets: {error.strerror}"
+            for look in self._looks.values():
+                look.gaps.append(Gap("watches", "failed", detail=detail))
+        for pid, fds in places.items():
             if is_search or pid in (strangers or ()) or any(
                 kcmp.same_file(pid, fd, one.table.tid, one.fd) is True for fd in fds for one in sets
             ):
@@ -194,6 +204,11 @@ class Joined:
             watchers = {inode: {watch.pid for watch in self._joined().watches(inode)} for inode in inodes}
             self._places.remember({inode: frozenset(pids - set(holders)) for inode, pids in watchers.items()},
                                   self._looker.now_s)
+
+    def start_of(self, pid: int) -> int | None:
+        """Tell when a process started, as far as the snapshot knows."""
+        known = self._snapshot.processes.get(pid)
+        return known.start_ticks if known is not None else None
 
     def waiters(self, socket: Socket) -> Read[tuple[Waiter, ...]]:
         """Threads blocked on it. None with a gap when none was seen but some may be hidden."""
@@ -217,9 +232,9 @@ class Joined:
             gap = first_gap([look], ("threads", "syscall", "memory"))
             threads = Read(tuple(to_thread(look, place) for place in range(len(look.threads))), self._looker.now_s, gap)
         if "watches" in facets:
-            gap = first_gap([look], ("watches",))
             looks = [other for other_pid, other in self._looks.items() if other_pid != pid]
             found = Waiting([look, *looks], self._is_registered, {}).watches_of(look)
+            gap = first_gap([look], ("watches",))
             watches = Read(found if found or gap is None else None, self._looker.now_s, gap)
         return threads, watches
 
@@ -259,6 +274,14 @@ class Joined:
         if look is not None and not any(gap.what == "watches" for gap in look.gaps):
             detail = f"epoll sets nested in others of process {pid} were not told apart"
             look.gaps.append(Gap("watches", "over_budget", detail=detail))
+
+
+def unread_process(
+    key: tuple[int, int | None], facets: frozenset[str], error: OSError | MalformedError, now_s: float,
+) -> ProcessDetail:
+    """Say of each facet why nothing is known of a process that is there."""
+    told: Read[Any] = Read(None, now_s, Gap("process", "failed", detail=f"process {key[0]}: {error}"))
+    return ProcessDetail(key, **dict.fromkeys(facets & PROCESS_FACETS, told))
 
 
 def info_blocks_only_us(release: str) -> bool:

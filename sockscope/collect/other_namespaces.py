@@ -24,9 +24,12 @@ _ASK_AGAIN = 30  # looks: a process can move to another namespace by setns(2)
 
 
 class OtherNamespaces:
-    """The namespaces besides ours, kept from look to look. `by_netlink` False: text only."""
+    """The namespaces besides ours, kept from look to look. `by_netlink` False: text only.
 
-    def __init__(self, own: int, *, by_netlink: bool) -> None:
+    `own` None, ours is not known: then no process is taken to be in another one.
+    """
+
+    def __init__(self, own: int | None, *, by_netlink: bool) -> None:
         self.tables: dict[int, Tables] = {}
         self.has_changed = False
         self._gaps: list[Gap] = []
@@ -80,8 +83,8 @@ class OtherNamespaces:
             self._gaps.append(Gap("netns", "over_budget", self._postponed, detail))
 
     def netns_of(self, pid: int, start_ticks: int | None) -> int | None:
-        """Tell the namespace found for a process; None where it could not be read."""
-        return self._known.get((pid, start_ticks))
+        """Tell the namespace found for a process; None where it could not be read, or ours is not known."""
+        return None if self._own is None else self._known.get((pid, start_ticks))
 
     def all_gaps(self) -> list[Gap]:
         """Give what could not be read in any of them; each of a table says in which."""
@@ -107,7 +110,7 @@ class OtherNamespaces:
         for pid, process in processes.items():
             key = (pid, process.start_ticks)
             netns = self._known[key] = before[key] if key in before else netns_of(pid)
-            if netns is not None and netns != self._own:
+            if netns is not None and self._own is not None and netns != self._own:
                 inside.setdefault(netns, pid)
         return inside
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from sockscope.kernel.gone import is_gone
 from sockscope.kernel.proc_fd import FdDirectory
 from sockscope.kernel.proc_stat import PF_KTHREAD, read_stat
 from sockscope.model.process import Process
@@ -41,10 +42,12 @@ def read_facts(entry: Entry, root: str, *, has_counts: bool) -> Process | None:
     stat = read_stat(entry.pid, root)
     if stat is None:
         return None
+    uid: int | None = None
     try:
         uid = os.stat(f"{root}/{entry.pid}").st_uid  # noqa: PTH116 - pathlib costs more than the call
-    except OSError:
-        return None
+    except OSError as error:
+        if is_gone(error):
+            return None
     facts = Process(
         pid=entry.pid, start_ticks=stat.start_ticks, name=stat.name, parent_pid=stat.parent_pid, uid=uid,
         thread_count=stat.thread_count, fd_count=entry.directory.open_fds if has_counts else None,

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 
 from sockscope.collect.holder_map import HolderMap
 from sockscope.collect.owner_entry import Entry
+from sockscope.kernel.gone import is_gone
 from sockscope.kernel.proc_fd import FdDirectory, FdFolder, list_pids, socket_inode, stat_fds
 from sockscope.kernel.proc_stat import read_file, read_stat
 from sockscope.model.gap import Gap
@@ -31,6 +32,7 @@ class OwnerScan:
         self._pids = pids
         self._has_counts = has_counts
         self._current: Collection[int] = ()
+        self._failed: list[OSError] = []
 
     def begin(self, current: Collection[int]) -> None:
         """Start a look: read processes that are new or have another number of fds, forget those that are gone.
@@ -38,13 +40,22 @@ class OwnerScan:
         `current` are the sockets that the tables list now.
         """
         self.look += 1
-        self.gaps = []
+        self.gaps, self._failed = [], []
         self._current = current
         pids = self._list()
         for pid in self.entries.keys() - set(pids):
             self._drop(pid)
         for pid in pids:
             self._look_at(pid)
+
+    @property
+    def failed(self) -> int:
+        """How many processes could not be read at this look though they are there: our own fd limit, no memory."""
+        return len(self._failed)
+
+    def why_failed(self) -> str:
+        """Say by which error, the first one's."""
+        return self._failed[0].strerror or "" if self._failed else ""
 
     def read_whole(self, entry: Entry) -> int:
         """Read every fd of a process. Gives the number of links read."""
@@ -105,8 +116,11 @@ class OwnerScan:
             seen = stat_fds(pid, self._root)
         except PermissionError:  # hidepid=1
             seen = FdDirectory(0, 0)
-        except OSError:
-            self._drop(pid)
+        except OSError as error:
+            if is_gone(error):
+                self._drop(pid)
+            else:
+                self._failed.append(error)
             return
         if entry is None or entry.directory.inode != seen.inode:
             self._meet(pid, seen)
@@ -131,7 +145,7 @@ class OwnerScan:
         try:
             with FdFolder(entry.pid, self._root) as folder:
                 directory = folder.stat()
-                if directory.inode != entry.directory.inode:
+                if entry.directory.inode not in (0, directory.inode):  # 0: it could not be asked
                     return 0
                 names = folder.names()
                 found, read = self._read_links(folder, names, known)
@@ -139,8 +153,12 @@ class OwnerScan:
             entry.refused, entry.refused_at = True, self.look
             self.map.put(entry.pid, {})
             return 1
-        except OSError:
-            self._drop(entry.pid)
+        except OSError as error:
+            if is_gone(error):
+                self._drop(entry.pid)
+            else:  # what we knew of it stays, and it is read again at the next look
+                self._failed.append(error)
+                entry.directory = FdDirectory(-1, entry.directory.inode)
             return 1
         entry.refused = False
         count = directory.open_fds if self._has_counts else len(names)

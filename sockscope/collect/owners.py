@@ -136,6 +136,10 @@ class OwnerMap:
         gaps = scan.gaps
         if hidden:
             gaps.append(Gap("holders", "not_permitted", hidden, "processes whose open files may not be read"))
+        if scan.failed:
+            hidden += scan.failed
+            detail = f"processes whose open files could not be read: {scan.why_failed()}"
+            gaps.append(Gap("holders", "failed", scan.failed, detail))
         if scan.hides_others:
             hidden += 1  # at least
             gaps.append(Gap("holders", "not_permitted", detail="procfs (hidepid) does not even list others' processes"))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sockscope.kernel.fd_kind import kind_of_link, kind_of_mode, kind_of_path, safe_mounts
 from sockscope.kernel.fdinfo import FdInfo, facts, parse_fdinfo
+from sockscope.kernel.gone import is_gone
 from sockscope.kernel.proc_fd import FdFolder
 from sockscope.model.gap import Gap
 from sockscope.model.process import Fd
@@ -28,8 +29,10 @@ def read_fds(
             return _read(_Process(pid, folder, root, with_fdinfo, with_epoll))
     except PermissionError:
         return (), (Gap("fds", "not_permitted", detail=f"the open files of process {pid} may not be read"),)
-    except OSError:
-        return (), (Gap("fds", "vanished", detail=f"process {pid} is gone"),)
+    except OSError as error:
+        if is_gone(error):
+            return (), (Gap("fds", "vanished", detail=f"process {pid} is gone"),)
+        return (), (Gap("fds", "failed", detail=f"the open files of process {pid}: {error.strerror}"),)
 
 
 class _Process(NamedTuple):
@@ -124,17 +127,15 @@ def _read_info(infos: int, name: str) -> tuple[FdInfo | None, bool]:
     """Read one fdinfo whole (a ring's or an inotify's may be long), and whether that was permitted."""
     try:
         fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=infos)
-    except PermissionError:
-        return None, False
-    except OSError:
-        return None, True
+    except OSError as error:
+        return None, is_gone(error)
     try:
         text = chunk = os.read(fd, _CHUNK)
         while len(chunk) == _CHUNK:
             chunk = os.read(fd, _CHUNK)
             text += chunk
-    except OSError:
-        return None, True
+    except OSError as error:
+        return None, is_gone(error)
     finally:
         os.close(fd)
     return parse_fdinfo(text), True

@@ -34,7 +34,7 @@ def netns_path(socket: Socket, likely: Iterable[int] = ()) -> str | None:
 
     `likely` are pids to try first: its holders.
     """
-    if socket.netns == netns_of("self"):
+    if socket.netns in (netns_of("self"), 0):  # 0: ours, of which no more is known
         return None
     every = (int(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
     for pid in itertools.chain(likely, every):

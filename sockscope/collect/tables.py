@@ -37,6 +37,7 @@ class Tables:
         self.sockets: dict[SocketKey, Socket] = {}
         self.inodes: dict[int, SocketKey] = {}
         self.sources: dict[str, str] = {}
+        self.incomplete: set[str] = set()  # read, but not whole: a socket that is not in it may be anything
         self.gaps: list[Gap] = []
         self.has_changed = True
         self.root = root
@@ -51,6 +52,7 @@ class Tables:
     def read(self, scope: Scope) -> None:
         """One look at every table in scope. What fails becomes a gap. Never raises."""
         self.sources, self.gaps, self.has_changed = {}, [], False
+        self.incomplete = set()
         for protocol in ORDER:
             if protocol in scope.protocols and not (scope.ports is not None and protocol in WITHOUT_PORTS):
                 self._read_protocol(protocol, scope)
@@ -123,6 +125,7 @@ class Tables:
         channel.dump(plan.kind, plan.request(scope.ports), sequence, dump, plan.minimum)
         if dump.trouble is not None:
             self.gaps.append(Gap(protocol, dump.trouble, detail=_TROUBLE.get(dump.trouble, "")))
+            self.incomplete.add(protocol)
             if dump.trouble in _KEEP_THE_LAST and table.has_rows:
                 return
         patch = table.update(self.sockets, expires=scope.timers)
@@ -173,14 +176,16 @@ class Tables:
             self.gaps.append(_no_table(protocol, refused))
             return
         try:
-            found, malformed = read_table(protocol, self.netns, self.root)
+            found, malformed, missed = read_table(protocol, self.netns, self.root)
         except OSError as error:
-            reason = "not_permitted" if error.errno in _NOT_PERMITTED else "unsupported"
-            self.gaps.append(Gap(protocol, reason, detail=f"/proc/net/{protocol}: {error.strerror}"))
+            self.gaps.append(_unread(protocol, error))
             return
         self.sources[protocol] = "proc"
         if refused is not None:
             self.gaps.append(_fallback(protocol, refused))
+        if missed is not None:
+            self.gaps.append(_unread(protocol, missed))
+            self.incomplete.add(protocol)
         if malformed:
             self.gaps.append(Gap(protocol, "malformed", malformed, "lines that this version cannot read"))
         if not scope.timers:
@@ -223,6 +228,12 @@ def _at_ports(sockets: Iterable[Socket], ports: tuple[tuple[int, int], ...] | No
             for end in (socket.local, socket.remote) for low, high in ports
         )
     ]
+
+
+def _unread(protocol: str, error: OSError) -> Gap:
+    reasons = {errno.ENOENT: "unsupported", errno.EPERM: "not_permitted", errno.EACCES: "not_permitted"}
+    reason = reasons.get(error.errno or 0, "failed")
+    return Gap(protocol, reason, detail=f"/proc/net/{protocol}: {error.strerror}")
 
 
 def _no_table(protocol: str, code: int | None) -> Gap:

@@ -6,17 +6,21 @@ sockfs_xattr_get) names their protocol without a duplicate of the fd and without
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Collection, Mapping
 from itertools import filterfalse
 
 from sockscope.collect.families import identify
 from sockscope.collect.plans import ORDER
+from sockscope.kernel.gone import is_gone
 from sockscope.model.gap import Gap
 from sockscope.model.socket import Endpoint, Holder, Socket
 
 _BUDGET = 2_000  # sockets a look (4 us to see that one is still open, 10 us to read a new one)
 _NOWHERE = Endpoint()
+# What another file under that fd answers: it has no such attribute, or a path too long to print.
+_NO_SOCKET = frozenset({errno.ENODATA, errno.EOPNOTSUPP, errno.ENAMETOOLONG})
 
 _ALL = frozenset(ORDER)  # a scope of all tables also means families that have none (vsock, xdp, sctp...)
 
@@ -56,7 +60,7 @@ class Unlisted:
             budget -= 1
             if inode not in before:
                 self._rows[inode] = self._read(holders[inode], inode, netns, tables)
-            elif before[inode] is None or any(_is_open(holder, inode) for holder in holders[inode]):
+            elif before[inode] is None or any(_may_be_open(holder, inode) for holder in holders[inode]):
                 self._rows[inode] = before[inode]
         wants_others = protocols >= _ALL
         found = {
@@ -79,12 +83,12 @@ class Unlisted:
             path = f"/proc/{holder.pid}/fd/{holder.fd}"
             try:
                 raw = os.getxattr(path, "system.sockprotoname")
-            except PermissionError:
-                self._refused.add(inode)
+                is_open = _is_open(holder, inode)  # checked after: the fd may have been another file meanwhile
+            except OSError as error:
+                if not is_gone(error) and error.errno not in _NO_SOCKET:
+                    self._refused.add(inode)
                 continue
-            except OSError:
-                continue
-            if not _is_open(holder, inode):  # checked after: the fd may have been another file meanwhile
+            if not is_open:
                 continue
             self._refused.discard(inode)
             family, kind, protocol = identify(raw.rstrip(b"\0").decode("ascii", "replace"))
@@ -96,8 +100,20 @@ class Unlisted:
 
 
 def _is_open(holder: Holder, inode: int) -> bool:
-    """Tell whether the fd is still this socket: the owner map learns of ends by the tables, so not of these."""
+    """Tell whether the fd is still this socket: the owner map learns of ends by the tables, so not of these.
+
+    Raises OSError where it is there and could not be asked.
+    """
     try:
         return os.readlink(f"/proc/{holder.pid}/fd/{holder.fd}") == f"socket:[{inode}]"  # noqa: PTH115
+    except OSError as error:
+        if is_gone(error) or error.errno in _NO_SOCKET:
+            return False
+        raise
+
+
+def _may_be_open(holder: Holder, inode: int) -> bool:
+    try:
+        return _is_open(holder, inode)
     except OSError:
-        return False
+        return True

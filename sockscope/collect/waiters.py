@@ -14,6 +14,7 @@ from sockscope.kernel.epoll import WatchRecord
 from sockscope.kernel.syscalls import EPOLLS, FD_PAIRS, POLLS, SELECTS, SOCKET_WAITS
 from sockscope.kernel.threads import ThreadRecord
 from sockscope.model.detail import Waiter, Watch
+from sockscope.model.gap import Gap
 
 MANY = 100  # watches; from here on links are read in bulk
 EVENT_BITS = 0x0FFFFFFF  # without the four mode bits
@@ -35,11 +36,18 @@ class Waiting:
         self._outer: dict[tuple[Table, int], list[EpollSet]] = defaultdict(list)
         self._twins: dict[tuple[Table, int], list[EpollSet]] = {}
         self._sets = [one for look in self._looks for one in look.sets]
-        self._sockets_device, self._anonymous = _devices()
+        devices = _devices()
+        self._sockets_device, self._anonymous = devices or (-1, (-1, -1))
         for look in self._looks:
+            if devices is None and look.sets:
+                look.gaps.append(Gap("watches", "failed", detail="no fd of our own to learn sockets' device number by"))
             self._index_threads(look)
         for one in self._sets:
             self._index_set(one)
+        for look in self._looks:
+            if look.pid in self._links.failed:
+                detail = f"fds of process {look.pid} whose links were not read"
+                look.gaps.append(Gap("watches", "failed", detail=detail))
 
     def waiters(self, inode: int) -> tuple[Waiter, ...]:
         """List threads blocked on this socket. A fired one-shot watch waits for nothing until it is armed again."""
@@ -170,6 +178,8 @@ class Waiting:
         link = self._links.of(table, watch.fd)
         if link is None:
             return "closed"
+        if not link:  # could not be read
+            return None
         if watch.device == self._sockets_device:
             return None if socket_inode(link) == watch.inode else "reused"
         if (watch.device, watch.inode) == self._anonymous:
@@ -186,12 +196,15 @@ def _is_same(one: EpollSet, other: EpollSet) -> bool:
     return kcmp.same_file(one.table.tid, one.fd, other.table.tid, other.fd) is True
 
 
-def _devices() -> tuple[int, tuple[int, int]]:
-    """Learn (device of sockets, (device, inode) of anonymous files) from files of our own."""
-    with socket.socket(socket.AF_UNIX) as one:
-        device = _kernel_device(os.fstat(one.fileno()).st_dev)
-    with select.epoll() as poller:
-        anonymous = os.fstat(poller.fileno())
+def _devices() -> tuple[int, tuple[int, int]] | None:
+    """Learn (device of sockets, (device, inode) of anonymous files) from files of our own; None if we get none."""
+    try:
+        with socket.socket(socket.AF_UNIX) as one:
+            device = _kernel_device(os.fstat(one.fileno()).st_dev)
+        with select.epoll() as poller:
+            anonymous = os.fstat(poller.fileno())
+    except OSError:
+        return None
     return device, (_kernel_device(anonymous.st_dev), anonymous.st_ino)
 
 

@@ -8,6 +8,7 @@ other threads may write it: an answer counts only if the call line and both cont
 from __future__ import annotations
 
 import ctypes
+import errno
 import struct
 from typing import NamedTuple
 
@@ -75,6 +76,8 @@ def read_set(pid: int, tid: int) -> PollSet | None:
         before = read_thread(pid, tid, counters=True)
         if before is None or before.arguments is None or before.call not in POLLS | SELECTS:
             return None
+        if before.switches is None:
+            raise OSError(errno.EIO, "without context switch counts no set can be believed")
         found = _read_pairs(pid, before.call, before.arguments)
         if _stood_still(before, read_thread(pid, tid, counters=True)):
             return found
@@ -84,7 +87,6 @@ def read_set(pid: int, tid: int) -> PollSet | None:
 def _stood_still(before: ThreadRecord, after: ThreadRecord | None) -> bool:
     return (
         after is not None
-        and before.switches is not None
         and (before.call, before.arguments, before.switches) == (after.call, after.arguments, after.switches)
     )
 

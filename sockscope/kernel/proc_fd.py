@@ -7,12 +7,15 @@ FileNotFoundError or ProcessLookupError for one that is gone.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 _SOCKET = "socket:["
 _SKIP = len(_SOCKET)
+# Closed in between; or a path longer than the kernel can print, which no socket's link is.
+_NO_SOCKET = frozenset({errno.ENOENT, errno.ENAMETOOLONG})
 
 
 class FdDirectory(NamedTuple):
@@ -65,14 +68,14 @@ class FdFolder:
 
     def names(self) -> list[str]:
         """Every open fd's number, as text."""
-        return os.listdir(self.fd)  # noqa: PTH208 - by directory fd
+        return [name for name in os.listdir(self.fd) if name.isdecimal()]  # noqa: PTH208 - by directory fd
 
     def link(self, name: str) -> str:
         """Read what an fd is. Raises FileNotFoundError where it was closed in between."""
         return os.readlink(name, dir_fd=self.fd)
 
     def sockets(self, names: Iterable[str]) -> dict[int, int]:
-        """Map fd to inode, for those of these fds that are sockets. Raises OSError but for a closed fd.
+        """Map fd to inode, for those of these fds that are sockets. Raises OSError but for a fd that is surely none.
 
         Someone with CAP_DAC_READ_SEARCH alone may list the folder and still not read one link: PermissionError.
         """
@@ -81,8 +84,10 @@ class FdFolder:
         for name in names:
             try:
                 target = readlink(name, dir_fd=folder)
-            except FileNotFoundError:
-                continue
+            except OSError as error:
+                if error.errno in _NO_SOCKET:
+                    continue
+                raise
             if target.startswith(_SOCKET):
                 inode = target[_SKIP:-1]
                 if inode.isdecimal():

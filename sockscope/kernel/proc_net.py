@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from socket import AF_INET, AF_INET6, inet_ntop
 from sys import byteorder
 
@@ -90,16 +90,21 @@ TABLES: dict[str, tuple[tuple[str, Parser], ...]] = {
 }
 
 
-def read_table(name: str, netns: int, root: str = "/proc/self/net") -> tuple[list[Socket], int]:
-    """All sockets of one protocol from its files under `root`; a file that is not there (no IPv6) is no error.
+def read_table(name: str, netns: int, root: str = "/proc/self/net") -> tuple[list[Socket], int, OSError | None]:
+    """All sockets of one protocol from its files under `root`, lines not understood, and why a file was not read.
 
-    Raises OSError where none of its files can be read.
+    A file that is not there (no IPv6) is no error. Raises OSError where none of its files can be read.
     """
     sockets: list[Socket] = []
-    malformed, failure, was_read = 0, None, False
+    malformed, was_read = 0, False
+    absent: OSError | None = None
+    failure: OSError | None = None
     for file, parse in TABLES[name]:
         try:
             text = _read(f"{root}/{file}")
+        except FileNotFoundError as error:
+            absent = error
+            continue
         except OSError as error:
             failure = error
             continue
@@ -107,29 +112,34 @@ def read_table(name: str, netns: int, root: str = "/proc/self/net") -> tuple[lis
         more, bad = parse(text, netns)
         sockets += more
         malformed += bad
-    if failure is not None and not was_read:
-        raise failure
-    return sockets, malformed
+    reason = failure or absent
+    if reason is not None and not was_read:
+        raise reason
+    return sockets, malformed, failure
 
 
-def parse_counters(text: bytes) -> dict[str, int]:
+def parse_counters(text: bytes | None) -> dict[str, int]:
     """/proc/net/netstat and /proc/net/snmp: a line of names, a line of numbers, both led by "Prefix:"."""
     values: dict[str, int] = {}
-    lines = text.split(b"\n")
-    for names, numbers in zip(lines[::2], lines[1::2], strict=False):
-        name_fields, number_fields = names.split(), numbers.split()
-        if not name_fields or not number_fields or name_fields[0] != number_fields[0]:
+    lines = (text or b"").split(b"\n")
+    for line, numbers in zip(lines[::2], lines[1::2], strict=False):
+        names, fields = _counter_names(line), numbers.split()
+        if not names or not fields or fields[0] != names[0]:
             continue
-        prefix = name_fields[0].rstrip(b":").decode("ascii", "replace")
-        for name, number in zip(name_fields[1:], number_fields[1:], strict=False):
+        for name, number in zip(names[1:], fields[1:], strict=False):
             if is_decimal(number.removeprefix(b"-")):
-                values[f"{prefix}.{name.decode('ascii', 'replace')}"] = int(number)
+                values[name] = int(number)
     return values
 
 
-def read_counters(root: str = "/proc/self/net") -> dict[str, int]:
-    """Read the protocol counters of the namespace whose files stand under `root`. Raises OSError."""
-    return parse_counters(_read(f"{root}/netstat")) | parse_counters(_read(f"{root}/snmp"))
+@lru_cache(maxsize=32)
+def _counter_names(line: bytes) -> tuple[bytes, *tuple[str, ...]] | tuple[()]:
+    """The line's prefix, and its names with it: the same at each look."""
+    fields = line.split()
+    if not fields:
+        return ()
+    prefix = fields[0].rstrip(b":").decode("ascii", "replace")
+    return fields[0], *(f"{prefix}.{name.decode('ascii', 'replace')}" for name in fields[1:])
 
 
 def _read(path: str) -> bytes:

@@ -7,10 +7,10 @@ that may not be read is None in its field, and `refused` says that it was for wa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from sockscope.kernel.digits import hexadecimal, is_decimal, signed
+from sockscope.kernel.gone import is_gone
 from sockscope.kernel.malformed import MalformedError
 from sockscope.kernel.proc_stat import StatRecord, parse_stat, read_file
 from sockscope.kernel.syscalls import names
@@ -84,15 +84,19 @@ def parse_switches(text: bytes) -> tuple[int, int] | None:
 
 
 def list_threads(pid: int) -> list[int]:
-    """Thread ids in the kernel's order, oldest first; empty when the process is gone."""
+    """Thread ids in the kernel's order, oldest first; empty when the process is gone. Raises OSError."""
     try:
-        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208 - 3x as fast
-    except OSError:
-        return []
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task") if name.isdecimal()]  # noqa: PTH208 - 3x as fast
+    except OSError as error:
+        if is_gone(error):
+            return []
+        raise
 
 
 def read_thread(pid: int, tid: int, *, counters: bool = False) -> ThreadRecord | None:
     """Read what the thread does now. `counters` adds context switches and schedstat. None when it is gone.
+
+    Raises OSError and MalformedError where its state could not be read though it is there.
 
     The call line is read before the state: a call is believed only if the thread still sleeps after it was read.
     In a stopped thread (T, t) the old line still stands though nothing waits.
@@ -101,8 +105,10 @@ def read_thread(pid: int, tid: int, *, counters: bool = False) -> ThreadRecord |
     line, refused = _try_read(f"{base}/syscall")
     try:
         stat = parse_stat(read_file(f"{base}/stat"))
-    except (OSError, MalformedError):
-        return None
+    except OSError as error:
+        if is_gone(error):
+            return None
+        raise
     wchan = _read_wchan(base) if stat.state in ASLEEP else None
     parsed = parse_syscall(line) if line else None
     foreign = parsed is not None and parsed.foreign
@@ -115,14 +121,6 @@ def read_thread(pid: int, tid: int, *, counters: bool = False) -> ThreadRecord |
     return ThreadRecord(
         pid, tid, stat.name, stat.state, call, source, wchan, arguments, refused, foreign, switches, run_ns
     )
-
-
-def iter_threads(pid: int, *, counters: bool = False) -> Iterator[ThreadRecord]:
-    """Every thread of a process, one at a time: 1,000 threads cost 60 ms, so callers look at the clock between."""
-    for tid in list_threads(pid):
-        record = read_thread(pid, tid, counters=counters)
-        if record is not None:
-            yield record
 
 
 Judged = tuple[str | None, str | None, tuple[int, ...] | None]
@@ -162,10 +160,8 @@ def _read_wchan(base: str) -> str | None:
 
 
 def _try_read(path: str) -> tuple[bytes | None, bool]:
-    """(content, refused)."""
+    """(content, refused); (None, False) where the file is gone."""
     try:
         return read_file(path), False
-    except PermissionError:
-        return None, True
-    except OSError:
-        return None, False
+    except OSError as error:
+        return None, not is_gone(error)

@@ -2,7 +2,7 @@
 
     check(data)   feeds the bytes to a parser and raises AssertionError, or whatever escapes, where a promise is broken
     TOKENS        pieces of the parser's own language, for dictionaries (optional)
-    LONGEST       how long an input may grow, where its seeds are longer than most (optional)
+    LONGEST       how long an input may grow: no longer than its seeds need, as time grows with it (optional)
     around        a context manager in which all checks run, where something must not be real (optional)
 """
 

@@ -13,6 +13,7 @@ from sockscope.cli.errors import UsageError
 from sockscope.cli.parser import make_parser, options_of, parse
 from sockscope.cli.selection import Selection, select_from
 
+LONGEST = 160
 TOKENS = (
     *(b"\0" + name.encode() + b"\0" for action in options_of(make_parser()) for name in action.option_strings[-1:]),
     b"\0-tulpn", b"\0-nPiTCP:80", b"\0--\0", b"\0-i\0:80", b"\0=", b"=--", b"8000-8010,http", b"500ms", b"estab", b"1,2",

@@ -27,6 +27,7 @@ from sockscope.present.ndjson import write_ndjson
 from sockscope.present.table import gap_lines, table_lines
 
 _SPLIT = b"\xff\x00"
+LONGEST = 256
 TOKENS = (_SPLIT, b"\x1b[31m", b"\x7f", b"\xc2\x9b", b"\xe2\x80\xae", b"\xed\xa0\x80", b"\xff", b'"', b"\\", b"=", b"\r\n", b"@")
 _INET = make_socket("192.0.2.1:80", "192.0.2.2:9", cookie=1, inode=11, interface=2)
 _UNIX = make_socket(family="unix", protocol="unix", cookie=2, inode=12)

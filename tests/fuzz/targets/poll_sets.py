@@ -6,6 +6,7 @@ import struct
 
 from sockscope.kernel.poll_sets import POLLIN, POLLOUT, POLLPRI, parse_fd_sets, parse_pollfds
 
+LONGEST = 200
 TOKENS = (b"\xff\xff\xff\xff\x01\x00\x00\x00", b"\x05\x00\x00\x00\x05\x00\x00\x00")
 
 

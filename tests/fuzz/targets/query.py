@@ -11,6 +11,7 @@ from sockscope.model.names import Names
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Endpoint
 
+LONGEST = 160
 TOKENS = (
     *(name.encode() for name in COMPLETIONS), b" not ", b" or ", b" and ", b"..", b"64k", b"50%", b"::1", b"[::1]:80",
     b"10.0.0.0/8", b"estab", b"\\", b'"', b"\xed\xb3\xbf", b">=", b"<", b"(", b")", b"8000-8010", b"\xd9\xa3",

@@ -12,6 +12,7 @@ from sockscope.kernel.inet_rows import COOKIE_AT, InetRows
 from sockscope.kernel.netlink import Dump
 from sockscope.model.socket import Socket, SocketKey
 
+LONGEST = 100
 _MOST_DUMPS = 6
 _ROWS = tuple(
     inet_row(code & 31, receive=code >> 5 & 3, timer=2, attributes=attribute(30, b"long!") if code & 128 else b"")

@@ -9,6 +9,7 @@ from rich.cells import cell_len as measured
 from sockscope.present.text import command_text, sanitise, to_ascii
 from sockscope.present.width import cell_len, elide, elide_middle, fit
 
+LONGEST = 200
 TOKENS = (
     b"\x1b[31m", b"\x1b]0;t\x07", b"\xc2\x9b", b"\xe2\x80\xae", b"\xe2\x80\x8d", b"\xef\xb8\x8f", b"\xcc\x81", b"\xf0\x9f\x91\xa9",
     b"\xe6\x97\xa5", b"\xed\xa0\x80", b"\xff", b"[/x]", b"\r\n", b"\xc2\xad", b"\xe1\x85\x9f", b"\xf0\x9f\x87\xa9\xf0\x9f\x87\xaa",

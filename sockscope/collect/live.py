@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from sockscope.collect.counters import read_counters
+from sockscope.collect.counters import CounterReader
 from sockscope.collect.other_namespaces import OtherNamespaces
 from sockscope.collect.owners import OwnerMap
 from sockscope.collect.tables import Tables
 from sockscope.collect.unlisted import Unlisted
+from sockscope.kernel.namespaces import netns_of
 from sockscope.kernel.netlink import Netlink
 from sockscope.model.gap import Gap
 from sockscope.model.process import Fd
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sockscope.model.source import DetailReader
 
 FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "process", "fds", "threads", "pipes"})
+_INTERFACES_AGAIN = 8  # looks
 _READ_AGAIN_ROWS = 20_000  # up to here a second dump (under 20 ms) tells closed sockets from ones only just made
 
 
@@ -39,13 +41,16 @@ class LiveSource:
 
     def __init__(self, open_channel: Callable[[], Netlink] | None = Netlink, *, probe: bool = True) -> None:
         self._probe = probe
-        self._netns = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116
+        own = netns_of()
+        self._netns = own or 0  # a kernel without namespaces, or it may not be told
         self._kernel = os.uname().release
         self._about = About("live", gethostname(), _boot_id(), FACETS)
         self._tables = Tables(self._netns, open_channel)
-        self._others = OtherNamespaces(self._netns, by_netlink=open_channel is not None)
+        self._others = OtherNamespaces(own, by_netlink=open_channel is not None)
         self._owners = OwnerMap(bpf=None if open_channel is not None else False)  # --source proc is /proc throughout
         self._unlisted = Unlisted()
+        self._counters = CounterReader(self._netns)
+        self._interfaces: Mapping[int, str] = {}
         self._sockets: Mapping[SocketKey, Socket] = {}
         self._extra: dict[SocketKey, Socket] = {}
         self._sequence = 0
@@ -81,6 +86,7 @@ class LiveSource:
         self._tables.close()
         self._others.close()
         self._owners.close()
+        self._counters.close()
 
     def _snapshot(self, scope: Scope) -> Snapshot:
         begun, taken_at = time.monotonic(), time.time()
@@ -99,7 +105,7 @@ class LiveSource:
             self._sequence, begun, taken_at, time.monotonic() - begun, self._about.host, self._kernel,
             self._about.boot_id, self._netns, {**tables.sources, "owners": owners.source},
             tuple(dict.fromkeys(seen_gaps)), sockets, owners.holders, owners.processes,
-            owners.hidden_processes, owners.scanned_all, fds, None, counters, dict(if_nameindex()),
+            owners.hidden_processes, owners.scanned_all, fds, None, counters, self._read_interfaces(),
         )
 
     def _read_unlisted(self, owners: OwnerState, scope: Scope) -> tuple[dict[SocketKey, Socket], tuple[Gap, ...]]:
@@ -107,14 +113,15 @@ class LiveSource:
             return {}, ()
         tables = self._tables
         found, gaps = self._unlisted.find(
-            owners.holders, self._inodes(), self._netns, scope.protocols, tables.sources.keys(),
+            owners.holders, self._inodes(), self._netns, scope.protocols, tables.sources.keys() - tables.incomplete,
         )
         if self._sequence == 1 and found and len(tables.sockets) > _READ_AGAIN_ROWS:
             gaps = (*gaps, Gap("unlisted", "over_budget", len(found), "closed, or only just made: a second look tells"))
             found = {}
         elif self._sequence == 1 and found:
-            # made between the two readings? Later looks wait for the next table instead
-            for protocol in sorted({socket.protocol for socket in found.values()} & tables.sources.keys()):
+            # Made between the two readings? Later looks wait for the next table; other namespaces are read after owners.
+            ours = {socket.protocol for socket in found.values() if self._netns_of(socket, owners) == self._netns}
+            for protocol in sorted(ours & tables.sources.keys()):
                 tables.read_again(protocol, scope)
             found = {inode: socket for inode, socket in found.items() if inode not in tables.inodes}
         elif found:
@@ -129,11 +136,16 @@ class LiveSource:
 
     def _place(self, socket: Socket, owners: OwnerState) -> Socket | None:
         """Put an unlisted socket into its holder's namespace; None where that one's tables were not read at all."""
-        process = owners.processes.get(owners.holders[socket.inode][0].pid)
-        netns = None if process is None else self._others.netns_of(process.pid, process.start_ticks)
-        if netns is None or netns == self._netns:
+        netns = self._netns_of(socket, owners)
+        if netns == self._netns:
             return socket
         return replace(socket, netns=netns) if netns in self._others.tables else None
+
+    def _netns_of(self, socket: Socket, owners: OwnerState) -> int:
+        """Tell which namespace its holder is in; ours where that could not be read."""
+        process = owners.processes.get(owners.holders[socket.inode][0].pid)
+        netns = None if process is None else self._others.netns_of(process.pid, process.start_ticks)
+        return self._netns if netns is None else netns
 
     def _assemble(self, extra: dict[SocketKey, Socket]) -> Mapping[SocketKey, Socket]:
         """Put the snapshot's sockets together: the last mapping itself when nothing changed."""
@@ -148,9 +160,15 @@ class LiveSource:
         self._sockets, self._extra = sockets, extra
         return sockets
 
+    def _read_interfaces(self) -> Mapping[int, str]:
+        """Read the interfaces' names by index, now and then: it takes the lock that making a namespace holds (4 ms)."""
+        if self._sequence % _INTERFACES_AGAIN == 1:
+            self._interfaces = _interfaces()
+        return self._interfaces
+
     def _read_counters(self) -> tuple[tuple[Counters, ...], tuple[Gap, ...]]:
         try:
-            return (read_counters(self._netns),), ()
+            return (self._counters.read(),), ()
         except OSError as error:
             return (), (Gap("counters", "failed", detail=f"/proc/net/netstat: {error.strerror}"),)
 
@@ -177,6 +195,14 @@ def _read_fds(scope: Scope) -> tuple[tuple[Fd, ...] | None, tuple[Gap, ...]]:
         fds += found
         gaps += missed
     return tuple(fds), tuple(gaps)
+
+
+def _interfaces() -> dict[int, str]:
+    """Names of interfaces by index; without them the indexes are shown."""
+    try:
+        return dict(if_nameindex())
+    except OSError:
+        return {}
 
 
 def _boot_id() -> str:

@@ -134,7 +134,7 @@ def parse_counters(text: bytes | None) -> dict[str, int]:
 
 @lru_cache(maxsize=32)
 def _counter_names(line: bytes) -> tuple[bytes, *tuple[str, ...]] | tuple[()]:
-    """The line's prefix, and its names with it: the same at each look."""
+    """Return the line's prefix, then its names with it: a look's are the last look's."""
     fields = line.split()
     if not fields:
         return ()

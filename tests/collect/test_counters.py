@@ -59,3 +59,26 @@ def test_parsers_never_raise(text: bytes) -> None:
     for parse in (counters.parse_snmp6, counters.parse_sockstat, counters.parse_softnet, counters.parse_conntrack):
         assert all(isinstance(value, int) for value in parse(text).values())
     assert counters.count_reserved(text, 1, 65_535) >= 0
+
+
+def test_what_did_not_change_is_the_last_value_itself(tmp_path: Path) -> None:
+    net = tmp_path / "self" / "net"
+    net.mkdir(parents=True)
+    (net / "netstat").write_text("TcpExt: ListenDrops\nTcpExt: 4\n")
+    (net / "snmp").write_text("Udp: RcvbufErrors\nUdp: 2\n")
+    reader = counters.CounterReader(7, str(tmp_path))
+    first = reader.read()
+    assert reader.read() is first
+    (net / "snmp").write_text("Udp: RcvbufErrors\nUdp: 3\n")
+    assert reader.read().values == {"TcpExt.ListenDrops": 4, "Udp.RcvbufErrors": 3}
+    (net / "sockstat").write_text("TCP: inuse 1\n")  # a module was loaded
+    assert any("sockstat.TCP.inuse" in reader.read().values for _ in range(20))
+    reader.close()
+    reader.close()
+
+
+def test_a_kept_reader_sees_what_a_fresh_one_sees() -> None:
+    kept = counters.CounterReader(7)
+    kept.read()
+    assert kept.read().values.keys() == counters.read_counters(7).values.keys()
+    kept.close()

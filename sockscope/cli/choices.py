@@ -30,6 +30,8 @@ class Choices(Struct, frozen=True):
 
 def choose(options: argparse.Namespace) -> Choices:
     """Return them. Raises UsageError naming the option and what it takes."""
+    if options.theme is not None:
+        _check_theme(options.theme)
     modes = [name for name in _MODES if getattr(options, name)]
     if len(modes) > 1:
         raise UsageError(f"--{modes[0]} and --{modes[1]} exclude each other")
@@ -46,6 +48,13 @@ def choose(options: argparse.Namespace) -> Choices:
         5.0 if options.watch_for is None else parse_time(options.watch_for, "--for", 0.0),
         _one_of(options.source, "--source", SOURCES), _one_of(options.color, "--color", COLOURS) or "auto",
     )
+
+
+def _check_theme(name: str) -> None:
+    from sockscope.tui.options import theme_names  # noqa: PLC0415  # textual, where a theme was named
+
+    if name not in theme_names():
+        raise UsageError(f"--theme: '{name}' is no theme; allowed: {' '.join(theme_names())}")
 
 
 def _one_of(value: str | None, option: str, allowed: tuple[str, ...]) -> str | None:

@@ -20,6 +20,9 @@ _ALLOWED = "allowed, as in lsof: [4|6][tcp|udp][@address][:port,...]"
 
 def inet_node(text: str) -> Node:
     """Return the condition for one -i. Raises UsageError; a host name is looked up, which may take its time."""
+    _, at, rest = text.partition("@")
+    if at and rest.count(":") > 1 and not rest.startswith("["):
+        raise UsageError(f"-i: an IPv6 address needs brackets, as in @[::1]:80: '{text}'")
     match = _SYNTAX.fullmatch(text)
     if match is None:
         raise UsageError(f"-i: '{text}' is no internet address; {_ALLOWED}")
@@ -36,6 +39,8 @@ def inet_node(text: str) -> Node:
 
 
 def _ports(text: str, whole: str) -> Term:
+    if not text:
+        raise UsageError(f"-i: a port is missing after : in '{whole}'; {_ALLOWED}")
     values = tuple(text.split(","))
     for value in values:
         if value.startswith(":") or parse_ports(value) is None:

@@ -121,6 +121,8 @@ def _write_table(
         for line in fd_lines(observation, header=not options.no_header):
             out.write((to_ascii(line) if plain else line) + "\n")
     out.flush()
+    if observation.snapshot.fds == () and not sockets:
+        return  # --pid, and nothing: verdict() says the one thing that matters
     for line in gap_lines(observation.snapshot, is_root=os.geteuid() == 0):
         say(line)
 
@@ -129,6 +131,10 @@ def verdict(snapshot: Snapshot, sockets: Sequence[Socket], selection: Selection)
     """Return 0 if anything was found, else say what was not and return 1."""
     if sockets or snapshot.fds:
         return FOUND
+    unread = [gap.detail for gap in snapshot.gaps if gap.what == "fds" and gap.reason != "vanished"]
+    if unread:
+        say(f"{', '.join(unread)}; see sockscope doctor")
+        return NOTHING
     missing = [pid for pid in selection.pids if pid not in snapshot.processes]
     if selection.pids and len(missing) == len(selection.pids):
         say(f"no process {', '.join(map(str, missing))}")

@@ -22,7 +22,7 @@ _FLAGS = frozenset("tuxwlnPa46HJ")  # short options without a value
 # `p` in a cluster is ss's "show processes", which is always so here; e, m, o, i, s, S, r, O of ss are not ours.
 _CLUSTERED = _FLAGS | {"p"}
 _CLUSTERED_INET = re.compile(r"-([tuxwlnPa46HJp]+)i(\S+)")  # -nPi:80, -tiTCP:80
-_INET = re.compile(r"[46]?(?:(?:tcp|udp|udplite)[46]?)?(?:@(?:\[[^\]]*\]|[^:]*))?(?::\S+)?", re.IGNORECASE)
+_INET = re.compile(r"[46]?(?:(?:tcp|udp|udplite)[46]?)?(?:@(?:\[[^\]]*\]|[^:]*))?(?::\S*)?", re.IGNORECASE)
 
 
 class _Formatter(argparse.HelpFormatter):

@@ -62,6 +62,7 @@ def _texts(
     if options.inet:
         nodes: list[Node] = [inet_node(text) for text in options.inet]
         yield unparse(nodes[0] if len(nodes) == 1 else Some(tuple(nodes)))
+    _check_users(options.user)
     for name in ("process", "user"):
         values = _split(getattr(options, name), f"--{name}")
         if values:
@@ -75,6 +76,17 @@ def _texts(
     states = _states(options.state)
     if states:
         yield "state:" + ",".join(states)
+
+
+def _check_users(given: list[str] | None) -> None:
+    """Refuse a name that nobody has here: it would match nothing, today and for ever."""
+    if not given:
+        return
+    from sockscope.collect.names import is_user  # noqa: PLC0415  # only where a user was named
+
+    for value in _split(given, "--user"):
+        if not (value.isascii() and value.isdigit()) and not is_user(value):
+            raise UsageError(f"--user: '{value}' is no user here; allowed: a name or a uid")
 
 
 def _split(given: list[str] | None, option: str) -> tuple[str, ...]:

@@ -33,6 +33,17 @@ def user_name(uid: int) -> str | None:
         return None
 
 
+def is_user(name: str) -> bool:
+    """Whether somebody has this name here, in any case of letters. Blocks likewise."""
+    for spelling in (name, name.lower()):
+        try:
+            pwd.getpwnam(spelling)
+        except (KeyError, OSError, ValueError):  # ValueError: a NUL in it
+            continue
+        return True
+    return False
+
+
 def service_name(port: tuple[str, int]) -> str | None:
     """Look the name of (protocol, port) up by NSS (getservbyport(3))."""
     protocol, number = port

@@ -30,3 +30,10 @@ class TuiOptions(Struct, frozen=True):
     sort: str | None = None
     columns: tuple[str, ...] | None = None
     note: str = ""
+
+
+def theme_names() -> tuple[str, ...]:
+    """List the themes that can be asked for."""
+    from textual.theme import BUILTIN_THEMES  # noqa: PLC0415  # the options alone need no textual
+
+    return tuple(BUILTIN_THEMES)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from operator import attrgetter
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -21,7 +23,11 @@ FOLDED = frozenset({"ending", "unix"})
 MOST_UNFOLDED = 200  # connections; above, they are folded by service
 
 
-class Row(Struct, frozen=True):
+# Read in C: summing up a group of 100,000 rows takes a third of the time.
+_STATE, _RECEIVE, _SEND = attrgetter("state"), attrgetter("receive_queued"), attrgetter("send_queued")
+
+
+class Row(Struct, frozen=True, gc=False):
     """One line: a socket, or several of one finding that look alike, of which `socket` is the first."""
 
     socket: Socket
@@ -84,19 +90,15 @@ def group(sockets: Iterable[Socket], observation: Observation, by: str) -> list[
 
 
 def _group(label: Label, sockets: list[Socket], observation: Observation) -> Group:
-    receive = send = 0
-    parties: dict[str, int] = {}
-    states: dict[str, int] = {}
-    moves = observation.moves or {}
-    for socket in sockets:
-        if not socket.is_listener:
-            receive += socket.receive_queued or 0
-            send += socket.send_queued or 0
-        states[socket.state] = states.get(socket.state, 0) + 1
-        move = moves.get(socket.key)
-        if move is not None and move.row.party in ("app", "peer", "network"):
-            parties[move.row.party] = parties.get(move.row.party, 0) + 1
-    return Group(label[0], label[1], tuple(sockets), receive, send, parties, states, label[2])
+    states = Counter(map(_STATE, sockets))
+    data = [socket for socket in sockets if socket.state != "LISTEN"] if states["LISTEN"] else sockets
+    receive = sum(filter(None, map(_RECEIVE, data)))
+    send = sum(filter(None, map(_SEND, data)))
+    moves, parties = observation.moves, Counter[str]()
+    if moves:
+        parties.update(move.row.party for socket in sockets if (move := moves.get(socket.key)) is not None)
+    told = {party: parties[party] for party in ("app", "peer", "network") if parties[party]}
+    return Group(label[0], label[1], tuple(sockets), receive, send, told, +states, label[2])
 
 
 def _by_process(socket: Socket, observation: Observation) -> Label:
@@ -133,15 +135,12 @@ def _by_user(socket: Socket, observation: Observation) -> Label:
 def _by_service(socket: Socket, observation: Observation) -> Label:
     """Return a program at one port it serves, or at one endpoint it calls: what connections are folded by."""
     holders = observation.snapshot.holders_of(socket)
-    process = observation.snapshot.processes.get(holders[0].pid) if holders else None
+    pid = holders[0].pid if holders else None
+    process = observation.snapshot.processes.get(pid) if pid is not None else None
     name = (process.name or b"") if process is not None else b""
-    end: Endpoint | None = None
     ours = serves(observation.snapshot, socket) is not False
-    if ours:
-        end = Endpoint(port=socket.local.port)
-    elif socket.remote is not None:
-        end = socket.remote
-    return ("service", name, ours, end), name, holders[0].pid if holders else None
+    end: Endpoint | int | None = socket.local.port if ours else socket.remote
+    return ("service", name, ours, end), name, pid
 
 
 GROUPINGS: dict[str, By] = {

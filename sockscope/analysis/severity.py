@@ -11,6 +11,7 @@ _ACT_AFTER_S = 5.0  # a stall younger than this is no reason yet to call somebod
 _WEIGHTS = {"severe": 3, "warning": 2, "note": 1}
 _AGE_STEPS_S = (5, 30, 300, 3600, 86_400)  # coarse, so that rows do not change places every second
 RANKS = 4 * (len(_AGE_STEPS_S) + 2)
+CALM = RANKS - 1  # the rank of a row of which nothing is to be said
 
 
 class _Memo(Struct, frozen=True):
@@ -50,6 +51,11 @@ def acting(observation: Observation) -> frozenset[SocketKey]:
     return found
 
 
+def ranked(observation: Observation) -> frozenset[SocketKey]:
+    """Return the keys of all sockets whose rank can be other than CALM."""
+    return frozenset((*_severities(observation), *(observation.moves or {})))
+
+
 def rank(socket: Socket, observation: Observation) -> int:
     """Return an order of urgency as one small number, the most urgent first: severity, then coarse age."""
     weight = _WEIGHTS.get(severity(socket, observation) or "", 0)
@@ -60,7 +66,7 @@ def rank(socket: Socket, observation: Observation) -> int:
         age = 1 if not weight else 2
     else:
         age = 2 + sum((move.row.since_s or 0) >= step for step in _AGE_STEPS_S[:-1])
-    return RANKS - 1 - weight * (len(_AGE_STEPS_S) + 2) - age
+    return CALM - weight * (len(_AGE_STEPS_S) + 2) - age
 
 
 def _severities(observation: Observation) -> dict[SocketKey, str]:

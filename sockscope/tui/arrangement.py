@@ -34,7 +34,7 @@ class View(Struct, frozen=True):
     trouble_only: bool = False
 
 
-class SocketLine(Struct, frozen=True):
+class SocketLine(Struct, frozen=True, gc=False):
     """One socket. mark: new, changed, gone or "". `alike` counts all sockets of the same trouble folded into it."""
 
     socket: Socket

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from builders import make_snapshot, make_socket
+from msgspec import structs
 
 from sockscope.model.process import Process
 from sockscope.model.snapshot import Scope, Snapshot
@@ -30,6 +31,7 @@ class Churning:
         self.about = About("live", "host", "0", frozenset())
         self._churn, self._made, self._sequence = churn, 0, 0
         listeners = [make_socket(f"192.0.2.1:{8000 + n}", inode=10 + n) for n in range(10)]
+        self._doors = [listener.local for listener in listeners]
         self._kept: dict[SocketKey, Socket] = {socket.key: socket for socket in listeners}
         self._young: dict[SocketKey, Socket] = {}
         for _ in range(count):
@@ -42,6 +44,7 @@ class Churning:
         number = self._made
         remote = f"198.51.{number // 60_000 % 250}.{number % 250}:{1024 + number % 60_000}"
         socket = make_socket(f"192.0.2.1:{8000 + number % 10}", remote, inode=1_000 + number)
+        socket = structs.replace(socket, local=self._doors[number % 10])  # rows share it, as those of the real source
         self._young[socket.key] = socket
 
     def snapshot(self, _: Scope) -> Snapshot:

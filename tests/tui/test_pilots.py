@@ -101,6 +101,23 @@ async def test_query_error_keeps_the_old_filter():
         assert room.table.table.matched == room.table.table.total
 
 
+async def test_each_key_that_makes_a_query_applies_it_and_half_a_word_is_no_error_yet():
+    app = ScriptedApp(*sick_script(2))
+    async with app.run_test(size=(120, 36)) as pilot:
+        room = root(app)
+        await pilot.press("slash", *"port:2")
+        two = room.view.query
+        assert str(two) == "port:2"
+        await pilot.press("2")
+        assert str(room.view.query) == "port:22"
+        assert room.table.table.matched == 1
+        await pilot.press(*" (")
+        assert room.bar.error is None, "typing goes on"
+        assert str(room.view.query) == "port:22"
+        await pilot.press("enter")
+        assert room.bar.error is not None
+
+
 async def test_a_walk_by_keys_and_back_the_same_way():
     app = ScriptedApp(*sick_script(12), details=sick_details)
     async with app.run_test(size=(120, 36)) as pilot:

@@ -18,7 +18,7 @@ from sockscope.present.text import sanitise
 from sockscope.tui.pictures.parts import Part
 from sockscope.tui.widgets.parts_line import PartsLine
 
-SETTLE_S = 0.1  # typing is applied when it pauses so long
+SETTLE_S = 0.3  # what is no query yet is told as an error only when typing pauses so long
 HISTORY = 50
 
 
@@ -141,22 +141,32 @@ class QueryBar(Horizontal):
         self._show_beside()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Apply when typing pauses."""
+        """Apply every text that is a query with the key that made it one; wait with the error of one that is not yet."""
         event.stop()
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(SETTLE_S, self._apply)
+            self._timer = None
+        try:
+            query = parse_query(self._input.value)
+        except QueryError:
+            self._timer = self.set_timer(SETTLE_S, self._apply)
+        else:
+            self._put_in_force(query)
 
     def _apply(self) -> None:
         try:
             query = parse_query(self._input.value)
         except QueryError as error:
             self.error = error
+            self._show_beside()
         else:
-            self.error = None
-            if query != self.query_in_force:
-                self.query_in_force = query
-                self.post_message(self.Changed(query))
+            self._put_in_force(query)
+
+    def _put_in_force(self, query: Query) -> None:
+        self.error = None
+        if query != self.query_in_force:
+            self.query_in_force = query
+            self.post_message(self.Changed(query))
         self._show_beside()
 
     def _show_beside(self) -> None:

@@ -119,7 +119,7 @@ class LiveSource:
             gaps = (*gaps, Gap("unlisted", "over_budget", len(found), "closed, or only just made: a second look tells"))
             found = {}
         elif self._sequence == 1 and found:
-            # Made between the two readings? Later looks wait for the next table; other namespaces are read after owners.
+            # Made between the two readings? Later looks wait for the next table; other namespaces come after owners.
             ours = {socket.protocol for socket in found.values() if self._netns_of(socket, owners) == self._netns}
             for protocol in sorted(ours & tables.sources.keys()):
                 tables.read_again(protocol, scope)

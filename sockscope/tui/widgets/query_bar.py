@@ -141,7 +141,7 @@ class QueryBar(Horizontal):
         self._show_beside()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Apply every text that is a query with the key that made it one; wait with the error of one that is not yet."""
+        """Apply every text that is a query with the key that made it one; the error of one that is not yet can wait."""
         event.stop()
         if self._timer is not None:
             self._timer.stop()

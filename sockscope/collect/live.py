@@ -6,6 +6,7 @@ import gc
 import os
 import time
 from collections.abc import Callable, Collection, Mapping
+from itertools import chain
 from socket import gethostname, if_nameindex
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,7 @@ class LiveSource:
         tables, others = self._tables, self._others
         tables.read(scope)
         others.read(scope)
-        owners = self._owners.refresh(self._inodes(), scope.pids)
+        owners = self._owners.refresh(chain.from_iterable(self._inodes()), scope.pids)
         others.discover(owners.processes, scope)
         extra, gaps = self._read_unlisted(owners, scope)
         sockets = self._assemble(extra)
@@ -129,10 +130,9 @@ class LiveSource:
         placed = [self._place(socket, owners) for socket in found.values()]
         return {socket.key: socket for socket in placed if socket is not None}, gaps
 
-    def _inodes(self) -> Collection[int]:
-        """Give the inodes of all sockets in all tables."""
-        own = self._tables.inodes.keys()
-        return own | self._others.inodes() if self._others.tables else own
+    def _inodes(self) -> list[Collection[int]]:
+        """Give the inodes of all sockets, namespace by namespace: no set of 100,000 is made that nobody may need."""
+        return [self._tables.inodes.keys(), *self._others.inodes()]
 
     def _place(self, socket: Socket, owners: OwnerState) -> Socket | None:
         """Put an unlisted socket into its holder's namespace; None where that one's tables were not read at all."""

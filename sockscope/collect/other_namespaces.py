@@ -7,7 +7,7 @@ a walk of the whole machine's TCP hash (10 ms), so their number a look is bounde
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec.structs import replace
 
@@ -93,9 +93,9 @@ class OtherNamespaces:
             for netns, tables in self.tables.items() for gap in tables.gaps
         ]
 
-    def inodes(self) -> set[int]:
-        """Give the inodes of all sockets in them."""
-        return {inode for tables in self.tables.values() for inode in tables.inodes}
+    def inodes(self) -> list[Collection[int]]:
+        """Give the inodes of all sockets in them, table by table."""
+        return [tables.inodes.keys() for tables in self.tables.values()]
 
     def close(self) -> None:
         """Give the sockets back."""

@@ -14,7 +14,7 @@ while more sockets are held by processes that run than one look verifies (owner_
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -66,7 +66,7 @@ class OwnerMap:
         self._iterator: OwnerIterator | None = None
         self._start_over(None)
 
-    def refresh(self, inodes: Collection[int], pids: frozenset[int] | None) -> OwnerState:
+    def refresh(self, inodes: Iterable[int], pids: frozenset[int] | None) -> OwnerState:
         """Look again. `inodes` are the sockets of the tables read just before; `pids` restricts to these processes.
 
         Raises nothing: what could not be read is counted, in `hidden_processes` and `gaps`.

@@ -16,19 +16,21 @@ import os
 import struct
 from bisect import bisect_right
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sockscope.kernel.btf import Btf
 from sockscope.kernel.calls import syscall
 from sockscope.kernel.malformed import MalformedError
 from sockscope.kernel.proc_fd import FdFolder
+
+if TYPE_CHECKING:
+    from sockscope.kernel.btf import Btf  # with offsets in the cache it is not needed
 
 RECORD = struct.Struct("=QII")  # inode, tgid, fd
 
 _PROG_LOAD, _LINK_CREATE, _ITER_CREATE = 5, 28, 33  # enum bpf_cmd
 _TRACING, _TRACE_ITER = 26, 28  # enum bpf_prog_type, enum bpf_attach_type
 _SEQ_WRITE = 127  # the helper's number; it is for GPL programs only
-_CHUNK = 1 << 18  # the kernel gives 32 KiB a read
+_CHUNK = 1 << 15  # the kernel gives 32 KiB a read; asking for more maps it anew each time
 _AGAIN = 16  # EAGAIN: a million files without one socket were passed over; go on reading
 
 

@@ -223,11 +223,20 @@ def _disproves(earlier: TcpProgress, now: TcpProgress) -> bool:
     return not now.arrived and earlier.consumed_flat_s() >= DISPROOF_S
 
 
+def _read_at_s(detail: ProcessDetail) -> float:
+    """Tell when any of it was read last."""
+    facets = (detail.process, detail.fds, detail.threads, detail.watches, detail.pipes)
+    return max((facet.read_at_s for facet in facets if facet is not None), default=0.0)
+
+
 def _forget(memory: Memory, gone: frozenset[SocketKey]) -> Memory:
     """Without the details of sockets that are gone, the oldest above the limit, and mutes that ended."""
     now_s = memory.now_s
     recent = {key: seen for key, seen in memory.processes.items() if now_s - seen.at_s <= PROCESS_KEPT_S}
-    process_details = memory.process_details
+    # One of a gone process can hold thousands of watches and fds; who is looked at is read again and again.
+    process_details = {
+        key: detail for key, detail in memory.process_details.items() if now_s - _read_at_s(detail) <= PROCESS_KEPT_S
+    }
     if len(process_details) > DETAILS_KEPT:
         process_details = dict(list(process_details.items())[-DETAILS_KEPT:])
     return structs.replace(

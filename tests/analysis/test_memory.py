@@ -14,6 +14,7 @@ from sockscope.analysis import history
 from sockscope.analysis.memory import DETAILS_KEPT, EMPTY, Memory, remember
 from sockscope.analysis.move import move_of, moves
 from sockscope.analysis.suspects import MOST_SOCKETS, suspects
+from sockscope.model.detail import ProcessDetail, Read
 from sockscope.model.process import Process
 from sockscope.model.snapshot import Changes, Snapshot
 from sockscope.model.socket import Socket, Timer
@@ -197,3 +198,16 @@ def test_sleeping_holders_spare_their_rows_the_reading() -> None:
     wanted = suspects(script.memory, script.snapshot, 64)
     assert wanted.sockets == ()
     assert wanted.processes == (10,)
+
+
+def test_details_of_a_process_nobody_looks_at_are_forgotten() -> None:
+    """A process that ended, or whose screen was left: its thousands of watches and fds do not stay for ever."""
+    one = make_socket()
+    shown, left = ProcessDetail((7, 1), fds=Read((), 100.0)), ProcessDetail((8, 1), fds=Read((), 100.0))
+    memory = remember(EMPTY, make_snapshot(one, monotonic_s=100.0), [shown, left])
+    assert memory.process_details.keys() == {(7, 1), (8, 1)}
+    again = ProcessDetail((7, 1), threads=Read((), 160.0))
+    memory = remember(memory, make_snapshot(one, sequence=2, monotonic_s=160.0), [again])
+    memory = remember(memory, make_snapshot(one, sequence=3, monotonic_s=161.0))
+    assert memory.process_details.keys() == {(7, 1)}
+    assert memory.process_details[7, 1].fds is not None

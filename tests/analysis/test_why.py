@@ -32,7 +32,7 @@ def observed(script: Script) -> Observation:
 
 
 def reading(pid: int, tid: int, fd: int, call: str = "recvfrom") -> ProcessDetail:
-    return threads_detail(pid, 0.0, make_thread(pid, tid, call=call, on_fd=fd))
+    return threads_detail(pid, 100.0, make_thread(pid, tid, call=call, on_fd=fd))
 
 
 def test_the_reason_follows_the_chain() -> None:
@@ -51,9 +51,9 @@ def test_the_chain_goes_on_at_the_other_end_and_through_a_pipe() -> None:
     pipe = Fd(20, 6, "pipe", b"pipe:[77]", inode=77)
     script.look(served, here, there, details=[
         reading(10, 2311, 9),
-        ProcessDetail((20, 1), threads=Read((make_thread(20, call="write", on_fd=6),), 0.0), fds=Read((pipe,), 0.0)),
-        ProcessDetail((30, 1), threads=Read((make_thread(30, call="nanosleep", on_fd=None),), 0.0),
-                      fds=Read((Fd(30, 0, "pipe", b"pipe:[77]", inode=77),), 0.0)),
+        ProcessDetail((20, 1), threads=Read((make_thread(20, call="write", on_fd=6),), 100.0), fds=Read((pipe,), 100.0)),
+        ProcessDetail((30, 1), threads=Read((make_thread(30, call="nanosleep", on_fd=None),), 100.0),
+                      fds=Read((Fd(30, 0, "pipe", b"pipe:[77]", inode=77),), 100.0)),
     ])
     links = wait_chain(served, observed(script))
     assert [(link.pid, link.call, link.fd) for link in links] == [
@@ -68,8 +68,8 @@ def test_a_pipe_leads_to_whoever_has_its_other_end_and_asks_for_what_was_not_rea
     served = make_socket("192.0.2.1:3000", "198.51.100.9:40000", receive_queued=500)
     script = Script(holders={served.inode: (10, 24)})
     waits = structs.replace(
-        reading(10, 2311, 3, "read"), fds=Read((Fd(10, 3, "pipe", b"pipe:[77]", inode=77),), 0.0),
-        pipes=Read((PipeEnd(40, 8, 77, writes=False), PipeEnd(30, 9, 77, writes=True)), 0.0),
+        reading(10, 2311, 3, "read"), fds=Read((Fd(10, 3, "pipe", b"pipe:[77]", inode=77),), 100.0),
+        pipes=Read((PipeEnd(40, 8, 77, writes=False), PipeEnd(30, 9, 77, writes=True)), 100.0),
     )
     script.look(served, details=[waits])
     assert next_processes(served, observed(script)) == (30,), "the other reader cannot help it"

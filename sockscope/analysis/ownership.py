@@ -15,7 +15,7 @@ def ownership(snapshot: Snapshot, socket: Socket) -> str:
     """Say whose it is, by one of CODES.
 
     held: a process has it open. not-accepted: it waits in an accept queue. orphan: its process closed it, the kernel
-    finishes. time-wait, syn-queue: the kernel's alone. kernel: has no file and belongs to none of those. hidden: no
+    finishes. time-wait, syn-queue: the kernel's alone. kernel: its own, or without a file and none of those. hidden: no
     holder seen, and there are processes we may not look into. not-scanned: no holder among the processes asked about.
     unheld: everybody was looked at and nobody has it: in flight over SCM_RIGHTS, kept by an io_uring or the kernel,
     or closed while we looked.
@@ -25,7 +25,9 @@ def ownership(snapshot: Snapshot, socket: Socket) -> str:
             return "held"
         if not snapshot.scanned_all:
             return "not-scanned"
-        return "hidden" if snapshot.hidden_processes else "unheld"
+        if snapshot.hidden_processes:
+            return "hidden"
+        return "kernel" if socket.family == "netlink" and not socket.local.port else "unheld"
     if socket.state == "TIME_WAIT":
         return "time-wait"
     if socket.state == "SYN_RECV":

@@ -29,9 +29,16 @@ def receive_move(sight: Sight) -> Move:
         return _unaccepted(sight)
     if not payload(socket):
         return _empty(sight)
+    if _is_of_the_look(socket):
+        return NOBODY
     if _below_mark(sight):
         return _waiting_for_more(sight)
     return _unread(sight)
+
+
+def _is_of_the_look(socket: Socket) -> bool:
+    """Tell the kernel's own netlink sockets, and those of sock_diag: looking is what puts bytes there."""
+    return socket.family == "netlink" and (not socket.local.port or socket.local.address == "sock_diag")
 
 
 def payload(socket: Socket) -> int:

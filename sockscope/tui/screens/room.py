@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NARROW, SHORT = 60, 16
 TICK_S = 1.0  # the age on top is told anew so often
+WITH_PORTS = frozenset({"tcp", "mptcp", "udp", "udplite"})  # a raw socket's "port" is its protocol
 FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking"})
 
 
@@ -141,7 +142,7 @@ class Room(Screen[None]):
     def subject_port(self) -> int | None:
         """Return the port view 2 shows: the service's of the subject."""
         socket, observation = self.subject_socket(), self.session.observation
-        if socket is None or observation is None or not socket.is_inet:
+        if socket is None or observation is None or socket.protocol not in WITH_PORTS:
             return None
         from sockscope.analysis.direction import serves  # noqa: PLC0415  # only inet rows ask
 

@@ -207,7 +207,7 @@ def _interfaces() -> dict[int, str]:
 
 def _boot_id() -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123 (pathlib costs 4 ms)
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii", errors="replace") as file:  # noqa: PTH123 (pathlib costs 4 ms)
             return file.read().strip()
     except OSError:
         return ""

@@ -27,7 +27,7 @@ from sockscope.kernel import calls, kcmp, pidfd, poll_sets, task_file
 Place = tuple[str, str, str]
 CODES = {name: getattr(errno, name) for name in ("EPERM", "EACCES", "ENOENT", "ESRCH", "EIO", "EMFILE", "ENOMEM")}
 DATA = ("empty", "half", "garbage")  # faults of what is read, for calls that give data
-GIVES_DATA = {"read", "file.read", "recv", "recv_into", "readlink", "listdir", "getxattr"}
+GIVES_DATA = {"read", "pread", "file.read", "recv", "recv_into", "readlink", "listdir", "getxattr"}
 _OURS = re.compile(r"sockscope[/.](kernel|collect)[/.]")
 
 
@@ -60,7 +60,8 @@ class Faults:
         if not value:  # the end of a file stays its end
             return value
         if isinstance(value, str):
-            return {"empty": "", "half": value[: len(value) // 2], "garbage": "socket:[\udc80x"}[self.fault]
+            odd = "socket:[\udc80x" if self.failing is not None and self.failing[1] == "readlink" else "\ufffd\x1b[x"
+            return {"empty": "", "half": value[: len(value) // 2], "garbage": odd}[self.fault]
         if isinstance(value, list):
             return {"empty": [], "half": value[: len(value) // 2], "garbage": ["x\udc80", "99999999", "-1"]}[self.fault]
         assert isinstance(value, bytes | bytearray)
@@ -83,7 +84,7 @@ class Faults:
             yield
 
     def _replacements(self) -> Iterator[tuple[Any, str, Any]]:
-        for name in ("open", "read", "listdir", "readlink", "stat", "fstat", "getxattr", "pidfd_open"):
+        for name in ("open", "read", "pread", "listdir", "readlink", "stat", "fstat", "getxattr", "pidfd_open"):
             yield os, name, self._wrapped(name, getattr(os, name))
         real_open, real_socket = builtins.open, socket.socket
         yield builtins, "open", lambda path, *rest, **named: self._opened(path, real_open, *rest, **named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Sequence
 
 from sockscope import __version__
@@ -30,6 +31,7 @@ def run(words: Sequence[str]) -> int:
         if impossible:
             say(f"no process {impossible[0]}")
             return NOTHING
+        gc.enable()
         return _live(options, choices, selection)
     from sockscope.cli.oneshot import run_oneshot  # noqa: PLC0415  # the live branch has its own way to read
 

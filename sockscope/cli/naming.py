@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from sockscope.collect.names import NameLookup, host_name, look_up_users, service_name
+from sockscope.collect.user_names import look_up_users
 from sockscope.model.names import Names
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Endpoint, Socket
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 _DNS_WAIT_S = 3.0  # all of them together; what has not answered by then stays a number
 _DNS_THREADS = 16
@@ -24,6 +26,8 @@ def names_of(snapshot: Snapshot, *, with_hosts: bool) -> Names:
     users = look_up_users(uid for uid in uids if uid is not None)
     if not with_hosts:
         return Names(users)
+    from sockscope.collect.names import service_name  # noqa: PLC0415  # only --names needs more than the users
+
     hosts = {end.address for _, end in _ends(snapshot)} - _WILDCARDS
     ports = {(socket.protocol, end.port) for socket, end in _ends(snapshot) if end.port}
     services = {port: name for port in ports if (name := service_name(port)) is not None}
@@ -34,6 +38,8 @@ class RunningNames:
     """Names for a run of many looks: nothing waits for an answer, later looks have it. `close` it."""
 
     def __init__(self, *, with_hosts: bool) -> None:
+        from sockscope.collect.names import NameLookup  # noqa: PLC0415  # likewise
+
         self._with_hosts = with_hosts
         self._lookup = NameLookup()
 
@@ -62,8 +68,11 @@ def _ends(snapshot: Snapshot) -> Iterator[tuple[Socket, Endpoint]]:
 
 def _hosts(addresses: list[str]) -> dict[str, str]:
     """Ask for all at once: daemon threads, so that a silent DNS server cannot hold us beyond the wait."""
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+    import queue  # noqa: PLC0415  # likewise
+    import threading  # noqa: PLC0415  # likewise
+
+    waiting: SimpleQueue[str] = queue.SimpleQueue()
+    answers: SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
     for address in addresses:
         waiting.put(address)
     for _ in range(min(_DNS_THREADS, len(addresses))):
@@ -80,10 +89,14 @@ def _hosts(addresses: list[str]) -> dict[str, str]:
     return found
 
 
-def _ask(waiting: queue.SimpleQueue[str], answers: queue.SimpleQueue[tuple[str, str | None]]) -> None:
+def _ask(waiting: SimpleQueue[str], answers: SimpleQueue[tuple[str, str | None]]) -> None:
+    from queue import Empty  # noqa: PLC0415  # likewise
+
+    from sockscope.collect.names import host_name  # noqa: PLC0415  # likewise
+
     while True:
         try:
             address = waiting.get_nowait()
-        except queue.Empty:
+        except Empty:
             return
         answers.put((address, host_name(address)))

@@ -33,10 +33,12 @@ def run_oneshot(options: argparse.Namespace, choices: Choices, selection: Select
     source = open_source(choices.source, probe=not options.no_probe)
     try:
         if choices.mode == "ndjson" and choices.interval_s is not None:
+            gc.enable()
             from sockscope.cli.following import follow  # noqa: PLC0415  # rules and details that one look needs not
 
             follow(source, whole_scope(selection.scope, pids=True), options, choices, selection)
         if choices.mode in ("why", "findings") or choices.findings:
+            gc.enable()
             from sockscope.cli.watching import run_watch  # noqa: PLC0415  # likewise
 
             return run_watch(source, options, choices, selection)

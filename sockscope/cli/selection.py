@@ -82,7 +82,7 @@ def _check_users(given: list[str] | None) -> None:
     """Refuse a name that nobody has here: it would match nothing, today and for ever."""
     if not given:
         return
-    from sockscope.collect.names import is_user  # noqa: PLC0415  # only where a user was named
+    from sockscope.collect.user_names import is_user  # noqa: PLC0415  # only where a user was named
 
     for value in _split(given, "--user"):
         if not (value.isascii() and value.isdigit()) and not is_user(value):

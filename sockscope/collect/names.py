@@ -5,43 +5,19 @@ getpwuid may ask LDAP, reverse DNS waits for dead servers, getservbyport reads a
 
 from __future__ import annotations
 
-import pwd
 import socket
 import threading
 from collections.abc import Callable, Hashable, Iterable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from sockscope.collect.user_names import user_name
 from sockscope.model.names import Names
 
 K = TypeVar("K", bound=Hashable)
 
 KEPT = 20_000  # names of each kind; the oldest are forgotten
 _HOST_THREADS = 4  # a dead DNS server holds each for 10 s and more
-
-
-def look_up_users(uids: Iterable[int]) -> dict[int, str]:
-    """Names of these users, those that have one. Blocks: one-shot output only."""
-    return {uid: name for uid in set(uids) if (name := user_name(uid)) is not None}
-
-
-def user_name(uid: int) -> str | None:
-    """Look the user's name up by NSS (getpwuid(3))."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, OverflowError, OSError):
-        return None
-
-
-def is_user(name: str) -> bool:
-    """Whether somebody has this name here, in any case of letters. Blocks likewise."""
-    for spelling in (name, name.lower()):
-        try:
-            pwd.getpwnam(spelling)
-        except (KeyError, OSError, ValueError):  # ValueError: a NUL in it
-            continue
-        return True
-    return False
 
 
 def service_name(port: tuple[str, int]) -> str | None:

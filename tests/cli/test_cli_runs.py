@@ -201,12 +201,12 @@ def test_ndjson_follows_until_interrupted() -> None:
 def test_json_imports_nothing_heavy() -> None:
     script = (
         "import os, sys\n"
-        "sys.argv = ['sockscope', '--json', '--port', '1']\n"
         "os.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n"
         "import sockscope.cli\n"
-        "sockscope.cli.main()\n"
+        "sockscope.cli.main(['--json', '--port=1'])\n"
         "heavy = ['textual', 'rich', 'psutil', 'dataclasses', 'subprocess', 'importlib.metadata', 'tomllib',\n"
-        "         'platformdirs', 'asyncio', 'logging', 'difflib', 'sockscope.settings']\n"
+        "         'platformdirs', 'asyncio', 'logging', 'difflib', 'sockscope.settings', 'typing_extensions', 'inspect',\n"
+        "         'shutil']\n"
         "sys.stderr.write(' '.join(name for name in heavy if name in sys.modules))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=ENVIRONMENT)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from sockscope.collect import names as module
-from sockscope.collect.names import NameLookup, look_up_users
+from sockscope.collect.names import NameLookup
+from sockscope.collect.user_names import look_up_users
 from sockscope.model.names import Names
 
 

@@ -10,7 +10,7 @@ from scripted import Script, change, make_thread, make_unix, tcp_detail, threads
 
 from sockscope.analysis.move import moves
 from sockscope.model.detail import Read, SocketDetail, Waiter
-from sockscope.model.socket import Endpoint, Socket, Timer
+from sockscope.model.socket import Socket, Timer
 
 LOCAL, FAR = "192.0.2.1:8080", "198.51.100.7:40000"
 ZERO_WINDOW = Timer("zero-window-probe", 0)
@@ -50,9 +50,11 @@ def test_queued_bytes_alone_are_never_stalled() -> None:
 
 def test_what_the_look_itself_puts_into_netlink_sockets_is_nobodys_move() -> None:
     def move(port: int, what: str) -> tuple[str, str]:
-        netlink = make_socket("127.0.0.1:1", family="netlink", protocol="netlink", type="raw", state="CLOSE",
-                              local=Endpoint(address=what, port=port), receive_queued=832)
-        row = Script().look(netlink).hold(9).move(netlink).row
+        netlink = make_socket(f"{what}:{port}", family="netlink", protocol="netlink", type="raw", state="CLOSE",
+                              receive_queued=832)
+        script = Script().look(netlink)
+        script.hold(9)
+        row = script.move(netlink).row
         return row.party, row.condition
 
     assert move(0, "route") == ("none", "moving"), "the kernel's own end"

@@ -51,7 +51,7 @@ def test_queued_bytes_alone_are_never_stalled() -> None:
 def test_what_the_look_itself_puts_into_netlink_sockets_is_nobodys_move() -> None:
     def move(port: int, what: str) -> tuple[str, str]:
         netlink = make_socket(f"{what}:{port}", family="netlink", protocol="netlink", type="raw", state="CLOSE",
-                              receive_queued=832)
+                              receive_queued=832, send_queued=0)
         script = Script().look(netlink)
         script.hold(9)
         row = script.move(netlink).row

@@ -9,6 +9,10 @@ from sockscope.analysis.query_terms import ALIASES, FIELDS
 from sockscope.cli.parser import make_parser, options_of
 from sockscope.present.columns import COLUMNS, column_names
 
+_ENVIRONMENT = (
+    ("NO_COLOR", "Set to anything: no colours, unless --color=always."),
+    ("SOCKSCOPE_NO_BPF", "Set to anything: owners are read from /proc, and no BPF program is loaded."),
+)
 _EXIT = (
     ("0", "something was found"), ("1", "nothing matches"), ("2", "the command line is wrong"),
     ("3", "the machine could not be read, or the output not be written"), ("4", "with --findings: a severe one"),
@@ -37,7 +41,8 @@ def manual() -> str:
         _text("Words narrow, or widens, not and parentheses do as expected. A bare word is part of a process name, "
               "path or address, or a user; :80 is a port, 80 a port or a pid, 10.0.0.0/8 a network. Numbers take "
               "ranges (64k.., ..10, 1..5), decimal prefixes and, quoted for the shell, < and >."),
-        *_fields(), ".SH COLUMNS", *_columns(), ".SH EXIT STATUS", *_tagged(_EXIT), ".SH EXAMPLES",
+        *_fields(), ".SH COLUMNS", *_columns(), ".SH EXIT STATUS", *_tagged(_EXIT), ".SH ENVIRONMENT",
+        *_tagged(_ENVIRONMENT), ".SH EXAMPLES",
         *_tagged(_EXAMPLES), ".SH SEE ALSO", "\\fBss\\fR(8), \\fBlsof\\fR(8), \\fBsock_diag\\fR(7), \\fBepoll\\fR(7)",
     ]
     return "\n".join(lines) + "\n"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from sockscope.collect.families import NAMES, identify, parse_protocols
+from sockscope.collect.owners import NO_BPF
 from sockscope.collect.plans import BY_TEXT_ONLY, ORDER, PLANS
 from sockscope.kernel.calls import syscall
 from sockscope.kernel.namespaces import netns_of
@@ -161,6 +162,8 @@ def _bpf(btf: bool) -> Capability:
     gives = "all owners in one read (4 ms at 10,000 sockets)"
     if not btf:
         return Capability("owners", "BPF task_file iterator", False, "needs BTF", gives)
+    if os.environ.get(NO_BPF):
+        return Capability("owners", "BPF task_file iterator", False, f"forbidden by {NO_BPF}", gives)
     from sockscope.kernel.btf import Btf  # noqa: PLC0415 (5 MB of BTF are read for doctor only)
     from sockscope.kernel.task_file import TaskFile, agrees_with_proc, find_offsets, split_by_process  # noqa: PLC0415
 

@@ -14,6 +14,7 @@ while more sockets are held by processes that run than one look verifies (owner_
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from sockscope.model.gap import Gap
 from sockscope.model.process import Process
 from sockscope.model.socket import Holder
 
+NO_BPF = "SOCKSCOPE_NO_BPF"  # set to anything: no BPF program is loaded, where that is not wanted or to compare
 FACTS_AGAIN = 8  # looks over which the facts of all holders are read anew (an exec changes the name, nothing else)
 WORTH_BPF = 4_000  # open fds on the machine: below, a first scan is over before the program is loaded (10 ms)
 
@@ -54,7 +56,8 @@ class OwnerState(Struct, frozen=True):
 class OwnerMap:
     """The owner map of this machine. Not for several threads at once.
 
-    `bpf` False keeps to /proc, True uses the iterator from the first look on, None from where it pays. `root` is where
+    `bpf` False keeps to /proc, True uses the iterator from the first look on, None from where it pays and nobody
+    forbade it. `root` is where
     procfs stands and `fd_counts` whether its kernel counts fds in st_size (Linux 6.2); other than the real ones only
     in tests.
     """
@@ -62,6 +65,8 @@ class OwnerMap:
     def __init__(self, root: str = "/proc", *, bpf: bool | None = None, fd_counts: bool | None = None) -> None:
         self._root = root
         self._has_counts = has_fd_counts(root) if fd_counts is None else fd_counts
+        if bpf is None and os.environ.get(NO_BPF):
+            bpf = False
         self._bpf = bpf if root == "/proc" else False
         self._iterator: OwnerIterator | None = None
         self._start_over(None)

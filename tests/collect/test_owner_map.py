@@ -221,6 +221,27 @@ def test_btf_garbled(own_socket: int, monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert_by_proc(own_socket)
 
 
+def test_linux_before_6_2_on_this_machine(own_socket: int) -> None:
+    """No number of fds in st_size (arranged): every process is listed at each look, and what is opened is seen."""
+    owner_map = OwnerMap(bpf=False, fd_counts=False)
+    state = owner_map.refresh({own_socket}, None)
+    assert state.source == "proc" and state.processes[os.getpid()].fd_count is None
+    with socket.socket() as later:
+        inode = os.fstat(later.fileno()).st_ino
+        state = owner_map.refresh({own_socket, inode}, None)
+        assert {holder.pid for one in (own_socket, inode) for holder in state.holders[one]} == {os.getpid()}
+    assert inode not in owner_map.refresh({own_socket}, None).holders
+    owner_map.close()
+
+
+def test_bpf_forbidden(own_socket: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOCKSCOPE_NO_BPF", "1")
+    monkeypatch.setattr(owner_bpf, "open_iterator", lambda: pytest.fail("it was loaded"))
+    owner_map = OwnerMap()
+    for _ in range(2):
+        assert owner_map.refresh({own_socket}, None).source == "proc"
+
+
 @needs_bpf
 @pytest.mark.parametrize("wrong", [(0, 1268, 32, 40, 0, 1), (8, 8, 8, 8, 8, 8), (0, 0, 0, 0, 0, 0), (1 << 40, 1, 1, 1, 1, 1)])
 def test_wrong_offsets_in_the_cache(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from subprocess import DEVNULL, Popen, TimeoutExpired
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from sockscope.model.socket import Socket, SocketKey
     from sockscope.model.source import Actor, Source
     from sockscope.tui.options import TuiOptions
+
+
+PATIENCE_S = 2.0  # between a signal and the end, come what may
 
 
 class SockscopeApp(App[int]):
@@ -104,7 +108,19 @@ class SockscopeApp(App[int]):
         self._staged.clear()
 
     def _end_by_signal(self, number: int) -> None:
+        """End in order; if the terminal is gone, without it.
+
+        A hangup is SIGHUP and SIGCONT: on the latter Textual begins to write again, its writing thread dies of EIO,
+        and the orderly end waits for that thread for ever (textual.drivers).
+        """
         self.exit(128 + number, return_code=128 + number)
+        last = threading.Timer(PATIENCE_S, self._end_at_once, [128 + number])
+        last.daemon = True
+        last.start()
+
+    def _end_at_once(self, code: int) -> None:
+        self.end_staged()
+        os._exit(code)  # helper processes end when our end of their pipe closes
 
     def on_feed_delivered(self, event: FeedDelivered) -> None:
         """Show a result on the room on top; the others draw it when they come up."""

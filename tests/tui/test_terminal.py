@@ -106,3 +106,27 @@ def test_an_exception_leaves_the_terminal_clean_and_is_told(start):
     assert terminal.wait() == 1
     assert terminal.is_clean()
     assert b"on purpose" in terminal.output
+
+
+def test_a_terminal_that_is_gone_ends_it():
+    """A real hangup: the session's terminal is closed at its other end, and the kernel sends SIGHUP and SIGCONT."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    code = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n" + PLAIN
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        env={**os.environ, "TERM": "xterm-256color", "HOME": "/nonexistent", "XDG_STATE_HOME": "/nonexistent"},
+    )
+    try:
+        os.close(slave)
+        output = b""
+        end_s = time.monotonic() + 30
+        while b"listening" not in output:
+            assert time.monotonic() < end_s, output[-400:]
+            if select.select([master], [], [], 0.05)[0]:
+                output += os.read(master, 65_536)
+        os.close(master)
+        assert child.wait(30) == 128 + signal.SIGHUP
+    finally:
+        child.kill()
+        child.wait()

@@ -151,15 +151,14 @@ def _peer_in(index: _Index, socket: Socket) -> Socket | None:
     local, remote = socket.local, socket.remote
     if remote is None or not remote.port or local.port is None or not socket.is_inet:
         return index.unix.get(socket.peer_inode) if socket.peer_inode and socket.family == "unix" else None
-    first, others = index.by_ports
     pair = (remote.port << 16) | local.port
-    row = first.get(pair)
+    row = index.by_ports[0].get(pair)
     if row is None:
         return None
-    more = others.get(pair)
+    more = index.by_ports[1].get(pair)
     # Nearly all rows are alone with their ports, and one table's rows share their ends: no address to be normalised.
-    if more is None and row.local is remote and row.remote is local and row.netns == socket.netns and (
-        row.protocol == socket.protocol
+    if row.local is remote and row.remote is local and more is None and (
+        row.netns == socket.netns and row.protocol == socket.protocol
     ):
         return row
     return _inet_peer((row, *(more or ())), socket)

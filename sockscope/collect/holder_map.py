@@ -56,6 +56,11 @@ class HolderMap:
         else:
             del self._by_pid[pid]
         by_inode = self._own()
+        if not before:
+            fresh = {inode: (Holder(pid, fd),) for fd, inode in sockets.items()}
+            if len(fresh) == len(sockets) and by_inode.keys().isdisjoint(fresh):  # nobody else's, no fd twice
+                by_inode.update(fresh)
+                return True
         for fd, inode in before.items():
             if sockets.get(fd) != inode:
                 self._take_out(by_inode, inode, Holder(pid, fd))

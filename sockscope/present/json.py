@@ -14,6 +14,7 @@ from sockscope.present.lossless import ascii_json
 from sockscope.present.socket_json import SocketTexts
 
 _SLICE = 100  # sockets written at once: pieces of a few hundred KB would be mapped and faulted in anew each time
+_LINE = 500  # sockets a line
 
 
 def write_json(stream: BinaryIO, observation: Observation, sockets: Sequence[Socket]) -> None:
@@ -24,7 +25,8 @@ def write_json(stream: BinaryIO, observation: Observation, sockets: Sequence[Soc
     for start in range(0, len(sockets), _SLICE):
         if start:
             stream.write(b",")
-        stream.write(b"\n")
+        if start % _LINE == 0:
+            stream.write(b"\n")
         stream.write(",".join(texts.of(sockets[start : start + _SLICE])).encode("ascii"))
     stream.write(b"],\n")
     stream.write(ascii_json(encoder.encode(tail(observation, texts.pids)))[1:])

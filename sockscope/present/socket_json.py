@@ -54,7 +54,8 @@ class SocketTexts:
     def of(self, sockets: Iterable[Socket]) -> list[str]:
         """Return one text a socket, in their order."""
         snapshot, details, moves = self._snapshot, self._observation.details, self._observation.moves or {}
-        shapes, ends, users, held_by, peer_of = self._shapes, self._ends, self._users, self._held, finder(snapshot)
+        shapes, ends, users, known = self._shapes, self._ends, self._users, self._holders
+        holders_of, peer_of = snapshot.holders.get, finder(snapshot)
         p0, p1, p2 = self._peer
         texts: list[str] = []
         for row in sockets:
@@ -68,7 +69,13 @@ class SocketTexts:
                      id(row.memory), row.shutdown, row.drops, not inode)
             a, b, c, d, e, f, g, h, i, j, k = shapes.get(shape) or self._shape(shape, row)
             far = "null" if remote is None else ends.get(id(remote)) or self._end(remote)
-            holders, whose = held_by(row)
+            held = holders_of(inode) if inode else None
+            if held is not None and len(held) == 1:
+                first = held[0]
+                m, n = known.get(first.pid) or self._holder(first)
+                holders, whose = f"[{m}{first.fd}{n}]", "held"
+            else:
+                holders, whose = self._held(row, held)
             peer = peer_of(row)
             if peer is None:
                 other = "null"
@@ -88,15 +95,10 @@ class SocketTexts:
         self.pids.update([holder.pid for holder in self._snapshot.holders_of(socket)])
         return self._text(self._records.of(socket))
 
-    def _held(self, socket: Socket) -> tuple[str, str]:
+    def _held(self, socket: Socket, held: tuple[Holder, ...] | None) -> tuple[str, str]:
         """Return the list of its holders, and the word for whose it is."""
-        held = self._snapshot.holders.get(socket.inode) if socket.inode else None
         if not held:
             return self._text(self._records.holders(socket, None)), ownership(self._snapshot, socket)
-        if len(held) == 1:
-            holder = held[0]
-            before, after = self._holders.get(holder.pid) or self._holder(holder)
-            return f"[{before}{holder.fd}{after}]", "held"
         texts = []
         for holder in held:
             before, after = self._holders.get(holder.pid) or self._holder(holder)

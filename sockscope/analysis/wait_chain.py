@@ -20,6 +20,7 @@ MOST_LINKS = 8
 WAITS_FOR_PEER = frozenset({"read", "readv", "recvfrom", "recvmsg", "recvmmsg", "connect"})
 WRITES = frozenset({"write", "writev", "sendto", "sendmsg", "sendmmsg", "sendfile", "splice"})
 BLOCKED = frozenset({"S", "D"})
+_newest: tuple[Snapshot, dict[tuple[int, int], Socket]] | None = None
 
 
 class Link(Struct, frozen=True, gc=False):
@@ -153,12 +154,17 @@ def _fd(pid: int, number: int, details: Mapping[int, ProcessDetail], snapshot: S
 
 
 def held(snapshot: Snapshot, pid: int, fd: int) -> Socket | None:
-    """Find the socket behind a process's fd. Looks through all holders: for single questions only."""
-    wanted = (pid, fd)
-    inode = next((inode for inode, them in snapshot.holders.items() if any((h.pid, h.fd) == wanted for h in them)), 0)
-    if not inode:
-        return None
-    return next((socket for socket in snapshot.sockets.values() if socket.inode == inode), None)
+    """Find the socket behind a process's fd. All of a snapshot are joined when the first is asked for."""
+    global _newest  # noqa: PLW0603  # a memo of one entry; replacing it is atomic
+    memo = _newest
+    if memo is None or memo[0] is not snapshot:
+        by_inode = {socket.inode: socket for socket in snapshot.sockets.values() if socket.inode}
+        memo = _newest = (snapshot, {
+            (holder.pid, holder.fd): socket
+            for inode, holders in snapshot.holders.items() if (socket := by_inode.get(inode)) is not None
+            for holder in holders
+        })
+    return memo[1].get((pid, fd))
 
 
 def chain_text(links: tuple[Link, ...]) -> str:

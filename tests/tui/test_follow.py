@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from builders import make_snapshot, make_socket
 from scripted import make_thread
 from tui.fake_source import ScriptedApp
@@ -26,14 +28,17 @@ def machine(sequence: int = 1) -> Snapshot:
     )
 
 
-def details(waits_on: int, call: str):
-    pipe = Fd(10, 6, "pipe", b"pipe:[77]", inode=77, flags=0)
-    read = ProcessDetail(
-        (10, 1), threads=Read((make_thread(10, call=call, on_fd=waits_on),), 0.0), fds=Read((pipe,), 0.0),
-        pipes=Read((PipeEnd(20, 1, 77, writes=True),), 0.0),
-    )
-    child = ProcessDetail((20, 1), threads=Read((make_thread(20, call="clock_nanosleep", on_fd=None),), 0.0))
-    return lambda _: (read, child)
+def details(waits_on: int, call: str) -> Callable[[float], tuple[ProcessDetail, ...]]:
+    def read(at_s: float) -> tuple[ProcessDetail, ...]:
+        pipe = Fd(10, 6, "pipe", b"pipe:[77]", inode=77, flags=0)
+        server = ProcessDetail(
+            (10, 1), threads=Read((make_thread(10, call=call, on_fd=waits_on),), at_s), fds=Read((pipe,), at_s),
+            pipes=Read((PipeEnd(20, 1, 77, writes=True),), at_s),
+        )
+        child = ProcessDetail((20, 1), threads=Read((make_thread(20, call="clock_nanosleep", on_fd=None),), at_s))
+        return server, child
+
+    return read
 
 
 async def test_the_wait_chain_leads_to_the_socket_it_waits_on():

@@ -22,7 +22,7 @@ from sockscope.kernel.netlink import Netlink
 from sockscope.model.gap import Gap
 from sockscope.model.process import Fd
 from sockscope.model.snapshot import Counters, Scope, Snapshot
-from sockscope.model.socket import Socket, SocketKey
+from sockscope.model.socket import Holder, Socket, SocketKey
 from sockscope.model.source import About
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class LiveSource:
         self._others = OtherNamespaces(own, by_netlink=open_channel is not None)
         self._owners = OwnerMap(bpf=None if open_channel is not None else False)  # --source proc is /proc throughout
         self._unlisted = Unlisted()
+        self._searched: Mapping[int, tuple[Holder, ...]] | None = None  # holders at the last search in vain
         self._counters = CounterReader(self._netns)
         self._interfaces: Mapping[int, str] = {}
         self._sockets: Mapping[SocketKey, Socket] = {}
@@ -111,10 +112,15 @@ class LiveSource:
 
     def _read_unlisted(self, owners: OwnerState, scope: Scope) -> tuple[dict[SocketKey, Socket], tuple[Gap, ...]]:
         if scope.ports is not None:
+            self._searched = None
             return {}, ()
         tables = self._tables
+        # The second look is the first whose tables stay as they are after this: the first may read one again.
+        unchanged = owners.holders is self._searched and not (tables.has_changed or self._others.has_changed)
+        self._searched = owners.holders if self._sequence > 1 else None
         found, gaps = self._unlisted.find(
             owners.holders, self._inodes(), self._netns, scope.protocols, tables.sources.keys() - tables.incomplete,
+            unchanged=unchanged,
         )
         if self._sequence == 1 and found and len(tables.sockets) > _READ_AGAIN_ROWS:
             gaps = (*gaps, Gap("unlisted", "over_budget", len(found), "closed, or only just made: a second look tells"))

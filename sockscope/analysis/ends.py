@@ -85,32 +85,26 @@ def other_end(ends: Ends, snapshot: Snapshot, socket: Socket) -> Socket | None:
     return elsewhere[0] if len(elsewhere) == 1 else None
 
 
-def _place(socket: Socket) -> int | None:
-    """Say under which number the row is found; None where nobody asks for it."""
-    if socket.family == "unix":
-        return -socket.inode if socket.inode else None
-    remote = socket.remote
-    if remote is None or not remote.port or socket.state in ENDED:
-        return None
-    return ((socket.local.port or 0) << 16) | remote.port
-
-
 def _enter(
     rows: Iterable[Socket], addresses: frozenset[str], first: dict[int, SocketKey],
     more: dict[int, tuple[SocketKey, ...]],
 ) -> None:
     is_here: dict[str, bool] = {}  # few addresses for many rows
     for socket in rows:
-        place = _place(socket)
-        if place is None:
-            continue
-        if socket.remote is not None:
-            address = socket.remote.address
-            here = is_here.get(address)
+        remote = socket.remote
+        if remote is not None and remote.port:
+            if socket.state in ENDED:
+                continue
+            here = is_here.get(remote.address)
             if here is None:
-                here = is_here[address] = normalised(address) in addresses
+                here = is_here[remote.address] = normalised(remote.address) in addresses
             if not here:
                 continue
+            place = ((socket.local.port or 0) << 16) | remote.port
+        else:
+            if socket.family != "unix" or not socket.inode:
+                continue  # nobody asks for it
+            place = -socket.inode
         key = socket.key
         if place not in first:
             first[place] = key

@@ -39,8 +39,11 @@ def fold_listeners(
             folded[port] = tuple(other for other in folded.get(port, ()) if other != key)
             if not folded[port]:
                 del folded[port]
-    restless = (*changes.new, *changes.changed) if before is not None else now.sockets
-    came = [socket for key in restless if (socket := now.sockets.get(key)) is not None and _listens(socket)]
+    if before is None:
+        came = [socket for socket in now.sockets.values() if _listens(socket)]
+    else:
+        restless = (*changes.new, *changes.changed)
+        came = [socket for key in restless if (socket := now.sockets.get(key)) is not None and _listens(socket)]
     for socket in sorted(came, key=lambda row: repr(row.key)):  # sets have no order, and memory is deterministic
         port = (socket.netns, socket.local.port or 0)
         folded[port] = (*folded.get(port, ()), socket.key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from sockscope.analysis.findings.scene import Scene, about_process, evidence
@@ -26,9 +26,16 @@ def find(scene: Scene) -> Iterator[Finding]:
         size = high - low + 1 - (scene.counter(netns, "sysctl.ip_local_reserved_ports.count") or 0)
         if size <= 0 or len(scene.snapshot.sockets) < NEAR * size:
             continue  # there cannot be enough of them: a refresh of a quiet host does not look at every row
+        if _most_to_one_port(scene) < NEAR * size:
+            continue  # likewise: told in 10 ms of 100,000 rows, where telling the paths apart takes 40
         for path, rows in _by_path(scene, netns, low, high).items():
             if len(rows) >= NEAR * size:
                 yield _finding(scene, path, rows, size)
+
+
+def _most_to_one_port(scene: Scene) -> int:
+    remotes = [socket.remote for socket in scene.snapshot.sockets.values()]
+    return max(Counter([remote.port for remote in remotes if remote is not None]).values(), default=0)
 
 
 def _by_path(scene: Scene, netns: int, low: int, high: int) -> dict[Path, dict[int, Socket]]:

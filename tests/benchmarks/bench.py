@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script: it finds its siblings from tests/
 
-from benchmarks import detail_costs, load, screen_costs, tools
+from benchmarks import detail_costs, live_start, load, screen_costs, tools
 
 HERE = Path(__file__).parent
 SIZES = (1_000, 10_000, 100_000)
@@ -32,6 +32,8 @@ TARGETS: dict[str, dict[int, float]] = {
     "steady refresh, 500 churn/s / ss -tanp": {10_000: 0.2, 100_000: 0.1},
     "steady refresh / bare C dump": {1_000: 4, 10_000: 1.8, 100_000: 1.5},
 }
+START_S = 2.0  # from the start of the process to the first screen
+MEMORY_MIB = {1_000: 90.0, 10_000: 120.0, 100_000: 260.0}  # of the whole live program
 
 
 @contextmanager
@@ -61,6 +63,7 @@ def measure(sockets: int, runs: int) -> dict[str, Any]:
         figures["cold_ms"] = tools.time_in_turn(there, runs)
         figures["steady"] = run_steady("--times", str(max(10, runs)))
         figures["bare_dump_ms"] = tools.time_bare_dump(21)
+        figures["live"] = live_start.measure(10)
     figures["churn"] = {}
     for rate in (500, 2_000) if sockets == 10_000 else (500,) if sockets > 10_000 else ():
         with loaded(sockets, churn=rate):
@@ -92,7 +95,9 @@ def print_size(figures: dict[str, Any]) -> None:
     for name, taken in figures["cold_ms"].items():
         print(f"  {name:42} {taken:10,.1f} ms")
     steady = figures["steady"]
-    print(f"  {'steady refresh':42} {steady['median_ms']:10,.1f} ms   {steady['max_rss_mib']:,.0f} MiB at most")
+    print(f"  {'steady refresh':42} {steady['median_ms']:10,.1f} ms   CPU {steady['cpu_ms']:,.1f} ms, "
+          f"{steady['max_rss_mib']:,.0f} MiB at most")
+    print_live(figures["live"], sockets)
     if figures["bare_dump_ms"]:
         print(f"  {'bare C dump':42} {figures['bare_dump_ms'][0]:10,.1f} ms")
     for rate, churned in figures["churn"].items():
@@ -106,6 +111,17 @@ def print_size(figures: dict[str, Any]) -> None:
         print(f"  {line:42} {ratio:10.3f} x    {verdict}")
     for sentence in figures["not_run"]:
         print(f"  not run: {sentence}")
+
+
+def print_live(live: dict[str, Any], sockets: int) -> None:
+    """The whole program's figures, and what is promised of them."""
+    live_start.print_figures(live)
+    if sockets not in MEMORY_MIB:
+        return
+    for what, ours, most, unit in (("start", live["start_s"], START_S, "s"), ("CPU", 100 * live["cpu"], 100.0, "%"),
+                                   ("memory", live["peak_mib"], MEMORY_MIB[sockets], "MiB")):
+        verdict = "met" if ours <= most else "NOT MET"
+        print(f"  {f'the whole program, {what}':42} {ours:10,.1f} {unit:4} target {most:g}  {verdict}")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -46,21 +46,24 @@ def main(argv: Sequence[str]) -> int:
     scope = Scope(protocols=frozenset({"tcp"}))
     previous = source.snapshot(scope)
     taken: list[float] = []
+    used: list[float] = []
     moved = unheld = 0
     for number in range(chosen.times + 3):
         time.sleep(chosen.interval)
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         current = source.snapshot(scope)
         compare(previous, current)
         if number >= 3:  # the first ones warm the caches
             taken.append((time.perf_counter() - start) * 1e3)
+            used.append((time.process_time() - cpu) * 1e3)
         previous = current
         if chosen.check:
             now_moved, now_unheld = count_moved(current)
             moved, unheld = moved + now_moved, unheld + now_unheld
     source.close()
     result = {
-        "median_ms": statistics.median(taken), "worst_ms": max(taken), "rows": len(previous.sockets),
+        "median_ms": statistics.median(taken), "worst_ms": max(taken), "cpu_ms": statistics.median(used),
+        "rows": len(previous.sockets),
         "max_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "sources": dict(previous.sources), "moved": moved, "unheld": unheld,
     }

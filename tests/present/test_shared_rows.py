@@ -27,7 +27,7 @@ def many(count: int) -> list[Socket]:
     """Idle connections of one server, both ends here; ends and memory shared as the decoder shares them."""
     template = make_socket("10.0.0.1:80", inode=1)
     server = Endpoint("10.0.0.1", 80)
-    rows = []
+    rows: list[Socket] = []
     for number in range(count // 2):
         client = Endpoint("10.0.0.2", 20_000 + number)
         for local, remote in ((server, client), (client, server)):

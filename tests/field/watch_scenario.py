@@ -39,7 +39,7 @@ def looks(seconds: float, interval_s: float = 1.0) -> Iterator[Observation]:
     try:
         while time.monotonic() < end_s:
             next_s = time.monotonic() + interval_s
-            snapshot = source.snapshot(Scope())
+            snapshot = source.snapshot(Scope(namespaces=False))
             memory = remember(memory, snapshot, details)
             yield conclude(memory, snapshot, Names())
             details = list(reader.read(suspects(memory, snapshot, 64), snapshot, lambda: False))

@@ -44,11 +44,20 @@ def select_from(options: argparse.Namespace) -> Selection:
         query = all_of(*(parse_query(text) for text in texts), parse_query(typed))
     except QueryError as error:
         raise UsageError(f"query: {error.message}, at character {error.position + 1} of: {typed}") from error
+    _check_written(query)
     scope = Scope(
         protocols=_tables(options, protocols, ports), ports=ports or None, pids=frozenset(pids) or None,
         commands=bool(pids) or options.deep, timers=True,
     )
     return Selection(query, scope, ports, pids, _about(options, typed))
+
+
+def _check_written(query: Query) -> None:
+    """Refuse what the filter line could not hold: options put one more level around a query that is deep already."""
+    try:
+        parse_query(str(query))
+    except QueryError as error:
+        raise UsageError(f"query: {error.message}, together with the options") from error
 
 
 def _texts(

@@ -56,7 +56,17 @@ def look(source: Source, options: argparse.Namespace, selection: Selection) -> O
     snapshot = source.snapshot(selection.scope)
     memory = remember(EMPTY, snapshot)
     observation = conclude(memory, snapshot, names_of(snapshot, with_hosts=options.names))
-    return deepened(observation, memory, options, selection) if options.deep else observation
+    if options.deep:
+        return deepened(observation, memory, options, selection)
+    return with_facts(observation, selection) if snapshot.fds is not None else observation  # --pid, on this Linux
+
+
+def with_facts(observation: Observation, selection: Selection) -> Observation:
+    """Add what --pid promises of the processes asked for: their facts and threads."""
+    from sockscope.collect.deep import read_facts  # noqa: PLC0415  # only --pid reads it
+
+    snapshot, gaps = read_facts(observation.snapshot, (), selection.pids)
+    return structs.replace(observation, snapshot=structs.replace(snapshot, gaps=(*snapshot.gaps, *gaps)))
 
 
 def deepened(
@@ -64,10 +74,13 @@ def deepened(
 ) -> Observation:
     """Add what a drill-down would show of the sockets asked for, and how each listener is served."""
     from sockscope.analysis.io_model import servers  # noqa: PLC0415  # only --deep reads what it needs
-    from sockscope.collect.deep import read_deep  # noqa: PLC0415  # likewise
+    from sockscope.collect.deep import read_deep, read_facts  # noqa: PLC0415  # likewise
 
     snapshot = observation.snapshot
     details, gaps = read_deep(snapshot, select(observation, selection.query), not options.no_probe)
+    holders = (holder.pid for key in details for holder in snapshot.holders_of(snapshot.sockets[key]))
+    snapshot, unread = read_facts(snapshot, holders, selection.pids)
+    gaps = (*gaps, *unread)
     observation = conclude(remember(memory, snapshot, details.values()), snapshot, observation.names, gaps)
     observation = with_details(observation, details.values())  # memory keeps those of 1,024 sockets only
     return structs.replace(observation, servers=servers(observation))

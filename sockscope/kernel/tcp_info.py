@@ -19,10 +19,13 @@ _TAIL = (
     ("I", "reord_seen"), ("I", "rcv_ooopack"), ("I", "snd_wnd"), ("I", "rcv_wnd"),
 )
 
+UNLIMITED = 0xFFFF_FFFF_FFFF_FFFF
+
 
 def parse_tcp_info(data: bytes, congestion: bytes | None = None) -> TcpInfo | None:
     """Decode as many fields as the kernel gave; None if it is too short to be a tcp_info.
 
+    A pacing rate of None is no limit: its ~0 would be rounded by whoever reads JSON numbers as doubles.
     Times: rto, ato, rtt, rttvar, rcv_rtt, min_rtt and the limits in microseconds, last_* in milliseconds.
     """
     if len(data) < SHORTEST:
@@ -31,6 +34,9 @@ def parse_tcp_info(data: bytes, congestion: bytes | None = None) -> TcpInfo | No
     flags, scales = values[7], values[6]
     layout, names = _tail_of(len(data))
     tail = dict(zip(names, layout.unpack_from(data, SHORTEST), strict=True))
+    for name in ("pacing_rate", "max_pacing_rate"):
+        if tail.get(name) == UNLIMITED:
+            tail[name] = None
     return TcpInfo(
         state=values[0], ca_state=values[1], retransmits=values[2], probes=values[3], backoff=values[4],
         options=values[5], snd_wscale=scales & 15, rcv_wscale=scales >> 4, app_limited=bool(flags & 1),

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -307,3 +308,11 @@ def test_nobody_sees_rows_and_is_told_what_is_missing() -> None:
         assert "sudo" in done.stderr
         row = json.loads(as_nobody("--json", "--port", str(port)).stdout)["sockets"][0]
         assert (row["holders"], row["holders_complete"], row["ownership"]) == (None, False, "hidden")
+
+
+def test_pid_as_json_has_facts_and_threads() -> None:
+    said = json.loads(run("--json", "-p", str(os.getpid())).stdout)
+    (process,) = said["processes"]
+    assert process["argv"][1:] == Path("/proc/self/cmdline").read_text().removesuffix("\0").split("\0")[1:]
+    assert process["fd_limit"] > 0 and process["started_at"] > 0
+    assert os.getpid() in {thread["tid"] for thread in said["threads"]}

@@ -55,6 +55,7 @@ class ThreadProgress(Struct, frozen=True, gc=False):
     set_fd: int | None = None
     switches_before: int | None = None  # voluntary switches at the reading before
     call_readings: int = 1  # how many readings showed it in that call without having run
+    call_whole: bool = False  # its beginning was seen: else call_since_s is only the first reading's time
 
 
 class ProcessProgress(Struct, frozen=True):
@@ -114,6 +115,7 @@ def _fold_thread(seen: ThreadProgress | None, thread: Thread, at_s: float) -> Th
         thread, seen.frozen_since_s if slept else start, seen.call_since_s if same_call else start,
         seen.reads + 1, thread.on_fd if in_set else seen.set_fd,
         seen.thread.switches[0] if seen.thread.switches else None, seen.call_readings + 1 if same_call else 1,
+        seen.call_whole if same_call else True,
     )
 
 

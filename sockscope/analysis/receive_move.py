@@ -48,6 +48,14 @@ def payload(socket: Socket) -> int:
     return queued - 1 if queued and at_end else queued
 
 
+def unread_text(socket: Socket) -> str:
+    """Say how much is unread. Of datagrams the kernel tells the memory they take, not their bytes."""
+    amount = bytes_text(payload(socket))
+    if socket.protocol in ("tcp", "mptcp", "unix"):
+        return f"{amount} unread"
+    return f"datagrams in {amount} of buffer unread"
+
+
 def unread_since(sight: Sight) -> tuple[float, bool] | None:
     """Tell since when it is proved that nobody took anything, and whether that is only a lower bound.
 
@@ -94,7 +102,7 @@ def _quiet_since(sight: Sight) -> float | None:
 
 def _unread(sight: Sight) -> Move:
     socket, track = sight.socket, sight.track
-    what = f"{bytes_text(payload(socket))} unread"
+    what = unread_text(socket)
     if track is None or track.receive_since_s is None:
         return Move("app", "unverified", None, f"{what}: one look cannot tell whether it is being read")
     proved = unread_since(sight)

@@ -91,6 +91,12 @@ def _end(end: Endpoint | None) -> str | None:
     return f"{number[0]:03d}{number[1]:039d}{end.port or 0:05d}"
 
 
+def _both_ends(socket: Socket, _: Observation) -> str | None:
+    """Return the local end, then the remote one."""
+    local = _end(socket.local)
+    return local if local is None or socket.remote is None else local + (_end(socket.remote) or "")
+
+
 def _move_age(socket: Socket, observation: Observation) -> float | None:
     move = (observation.moves or {}).get(socket.key)
     return None if move is None else move.row.since_s
@@ -111,7 +117,7 @@ SORT_KEYS: dict[str, SortKey] = {
     "proto": SortKey(lambda socket, _: socket.protocol),
     "family": SortKey(lambda socket, _: socket.family),
     "state": SortKey(_state),
-    "address": SortKey(lambda socket, _: _end(socket.local)),
+    "address": SortKey(_both_ends),
     "local": SortKey(lambda socket, _: _end(socket.local)),
     "remote": SortKey(lambda socket, _: _end(socket.remote)),
     "port": SortKey(lambda socket, _: socket.local.port),

@@ -23,14 +23,14 @@ def turn_of(info: TcpInfo | None) -> str | None:
 
 
 def turn_reason(progress: TcpProgress | None, now_s: float, unread: int) -> str:
-    """Say it: "peer spoke last 42 s ago, read, unanswered". Empty where it is nobody's turn."""
+    """Say it: "peer spoke last 42 s ago, read, nothing sent since". Empty where it is nobody's turn."""
     if progress is None:
         return ""
     turn = turn_of(progress.info)
     age_s = max(0.0, now_s - progress.at_s)
     if turn == "app":
         ago = seconds_text(progress.info.last_data_recv_ms / 1000 + age_s)
-        return f"peer spoke last {ago} ago, {'unread' if unread else 'read, unanswered'}"
+        return f"peer spoke last {ago} ago, {'unread' if unread else 'read, nothing sent since'}"
     if turn == "peer":
         return f"this end spoke last {seconds_text(progress.info.last_data_sent_ms / 1000 + age_s)} ago"
     return ""

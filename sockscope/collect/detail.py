@@ -95,9 +95,7 @@ class LiveDetailReader:
         for pid in pids:
             if late():
                 return
-            detail = self._read_process(pid, facets, joined, late)
-            if detail is not None:
-                yield detail
+            yield self._read_process(pid, facets, joined, late)
 
     def close(self) -> None:
         """End the helper process; from any thread, more than once."""
@@ -132,14 +130,15 @@ class LiveDetailReader:
 
     def _read_process(
         self, pid: int, facets: frozenset[str], joined: Joined, late: Callable[[], bool]
-    ) -> ProcessDetail | None:
-        """Read facts, fds with the far ends of its pipes, threads and watches; None when the pid is gone."""
+    ) -> ProcessDetail:
+        """Read facts, fds with the far ends of its pipes, threads and watches; of one that is gone, that it is."""
         now_s = time.monotonic()
         try:
             stat = parse_stat(read_file(f"/proc/{pid}/stat"))
         except (OSError, MalformedError) as error:
-            gone = isinstance(error, OSError) and is_gone(error)
-            return None if gone else unread_process((pid, joined.start_of(pid)), facets, error, now_s)
+            if isinstance(error, OSError) and is_gone(error):
+                return ProcessDetail((pid, None), process=Read(None, now_s, Gap("process", "vanished")))
+            return unread_process((pid, joined.start_of(pid)), facets, error, now_s)
         process = fds = None
         if "process" in facets:
             process = self._read_facts(pid, now_s)

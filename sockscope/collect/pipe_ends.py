@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable, Iterable
 
 from sockscope.kernel.proc_fd import FdFolder, list_pids
+from sockscope.kernel.proc_stat import read_stat
 from sockscope.model.detail import PipeEnd, Read
 from sockscope.model.gap import Gap
 from sockscope.model.process import Fd
@@ -54,6 +55,7 @@ class PipeEnds:
             self._gap = Gap("fds", "not_permitted", refused, "processes that may have the other end of a pipe")
 
     def _search_process(self, pid: int) -> None:
+        about = read_stat(pid, self._root)
         with FdFolder(pid, self._root) as folder:
             for name in folder.names():
                 try:
@@ -65,5 +67,5 @@ class PipeEnds:
                     continue
                 inode = int(target[len(_PIPE) : -1])
                 reads, writes = bool(mode & stat.S_IRUSR), bool(mode & stat.S_IWUSR)
-                end = PipeEnd(pid, int(name), inode, None if reads == writes else writes)
+                end = PipeEnd(pid, int(name), inode, None if reads == writes else writes, about.name if about else None)
                 self._ends.setdefault(inode, []).append(end)

@@ -161,6 +161,7 @@ class PipeEnd(Struct, frozen=True, gc=False):
     fd: int
     inode: int
     writes: bool | None
+    name: bytes | None = None  # of the process (comm)
 
 
 class ProcessDetail(Struct, frozen=True):

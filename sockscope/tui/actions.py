@@ -55,7 +55,9 @@ def signal_lines(process: Process, observation: Observation) -> list[TextLine]:
     if parent is not None:
         lines.append(line((f" child of {process_name(parent)} {parent.pid}", "dim")))
     several = "" if len(connections) == 1 else "s"
-    lines.append(line(f" {count(len(connections))} connection{several} will be cut if it ends."))
+    waiting = sum(one.receive_queued or 0 for one in listeners) if not shared else 0
+    more = f" (and {count(waiting)} not yet accepted)" if waiting else ""
+    lines.append(line(f" {count(len(connections))} connection{several}{more} will be cut if it ends."))
     return lines
 
 

@@ -173,8 +173,9 @@ class SockscopeApp(App[int]):
         if kind == "socket":
             self.open_socket(subject)
         elif kind == "process":
-            self._open(ProcessRoom(self.session, int(subject)), lambda room: getattr(room, "pid", None) == subject,
-                       anywhere=anywhere)
+            come_from = self.screen.key if isinstance(self.screen, SocketRoom) else None
+            room = ProcessRoom(self.session, int(subject), come_from)
+            self._open(room, lambda one: getattr(one, "pid", None) == subject, anywhere=anywhere)
         elif kind == "port":
             self._open(PortRoom(self.session, int(subject)), lambda room: getattr(room, "port", None) == subject,
                        anywhere=anywhere)

@@ -42,10 +42,12 @@ class GoTo(Provider):
         """Offer what matches; a bare number is a port or pid even where nothing listens yet."""
         app: SockscopeApp = self.app  # type: ignore[assignment]  # likewise
         matcher = self.matcher(query)
-        for text, key in self._places():
+        places = self._places()
+        for text, key in places:
             score = matcher.match(text)
             if score > 0:
                 yield Hit(score, Content(text), partial(app.follow, key), text=text)
         number = query.strip().rpartition(" ")[2]
-        if number.isascii() and number.isdigit() and int(number) < 65_536:
+        known = {key for _, key in places}
+        if number.isascii() and number.isdigit() and int(number) < 65_536 and ("port", int(number)) not in known:
             yield Hit(0.5, Content(f"go to port {number}"), partial(app.follow, ("port", int(number))))

@@ -115,7 +115,7 @@ def test_turn_is_said_of_a_request_without_an_answer() -> None:
     socket = make_socket("192.0.2.1:3000", "198.51.100.9:40000")
     script = Script().look(socket)
     script.look(socket, details=[tcp_detail(socket, 101.0, last_data_recv_ms=42_000, last_data_sent_ms=90_000)])
-    assert sentence(socket, observed(script)) == "peer spoke last 42 s ago, read, unanswered"
+    assert sentence(socket, observed(script)) == "peer spoke last 42 s ago, read, nothing sent since"
 
 
 def test_suspects_ask_for_limits_and_for_threads_that_wait_for_names() -> None:

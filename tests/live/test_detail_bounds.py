@@ -16,7 +16,7 @@ from sockscope.collect.deep import read_deep
 from sockscope.collect.detail import LiveDetailReader
 from sockscope.collect.expendable import Expendable
 from sockscope.kernel.threads import read_thread
-from sockscope.model.detail import ON_DEMAND, SocketDetail, Wanted
+from sockscope.model.detail import ON_DEMAND, ProcessDetail, SocketDetail, Wanted
 
 
 @pytest.fixture
@@ -115,7 +115,9 @@ def test_a_process_that_goes_in_between_is_no_error() -> None:
     wanted = Wanted(1, sockets=(key,), processes=(server.pid,), facets=frozenset({"tcp", "marks", "waiters", "fds"}))
     found = list(reader.read(wanted, snapshot, lambda: False))
     reader.close()
-    (detail,) = found  # of the process nothing is left to tell
+    process, detail = found
+    assert isinstance(process, ProcessDetail) and process.process is not None and process.process.gap is not None
+    assert (process.process.gap.reason, process.fds) == ("vanished", None)
     assert isinstance(detail, SocketDetail) and detail.tcp is not None and detail.marks is not None
     assert detail.tcp.value is None and detail.tcp.gap is not None and detail.tcp.gap.reason == "vanished"
     assert detail.marks.value is None and detail.marks.gap is not None and detail.marks.gap.reason == "vanished"

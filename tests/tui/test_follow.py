@@ -9,6 +9,7 @@ from scripted import make_thread
 from tui.fake_source import ScriptedApp
 
 from sockscope.model.detail import PipeEnd, ProcessDetail, Read
+from sockscope.model.gap import Gap
 from sockscope.model.process import Fd, Process
 from sockscope.model.snapshot import Snapshot
 from sockscope.tui.screens.findings import FindingsRoom
@@ -99,3 +100,37 @@ async def test_escape_goes_back_over_every_step_also_where_a_room_was_met_twice(
         assert app.screen.pid == 20
         await pilot.press("4", "2", "4", "3", "4")
         assert len([one for one in app.screen_stack if isinstance(one, FindingsRoom)]) == 1, "views do not pile up"
+
+
+async def test_from_a_socket_to_its_process_the_cursor_of_the_fds_stands_on_that_socket():
+    app = ScriptedApp(machine(1), machine(2), query="port:5432")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("enter")
+        assert isinstance(app.screen, SocketRoom)
+        app.follow(("process", 10))
+        await pilot.pause()
+        assert isinstance(app.screen, ProcessRoom)
+        assert app.screen.fds.cursor_key == ("socket", DATABASE.key, "fd", 9)
+
+
+async def test_a_process_that_ended_is_shown_as_it_was_and_said_to_have_ended():
+    def read(at_s: float) -> tuple[ProcessDetail, ...]:
+        if at_s > 101:
+            return (ProcessDetail((10, None), process=Read(None, at_s, Gap("process", "vanished"))),)
+        process = Process(10, 1, b"server", started_at=0.0)
+        return (ProcessDetail((10, 1), process=Read(process, at_s), threads=Read((make_thread(10),), at_s)),)
+
+    app = ScriptedApp(machine(1), machine(2), details=read, opening="process", subject=10)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        room = app.screen
+        assert isinstance(room, ProcessRoom)
+        facts = room.facts.lines[0]
+        fds = len(room.fds.lines)
+        for sequence in (3, 4):
+            app.show(make_snapshot(sequence=sequence, monotonic_s=99.0 + sequence))
+        await pilot.pause()
+        assert "ended" in "".join(text for text, _ in room.facts.lines[1])
+        assert room.facts.lines[0] == facts, "its age stands still"
+        assert len(room.fds.lines) == fds
+        assert room.subject_process() is None

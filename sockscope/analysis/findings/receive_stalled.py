@@ -72,12 +72,19 @@ def _unread(scene: Scene, sight: Sight, move: Move) -> Finding | None:
     has = "have" if who.endswith(" more") else "has"
     return Finding(
         "receive-stalled", severity,
-        f"{who} {has} not read {bytes_text(payload(socket))} from {scene.other_end(socket)}"
+        f"{who} {has} not read {_what(scene, socket)}"
         f" {for_text(since_s, move.at_least)}{': ' + why if why else ''}",
         _evidence(sight, move, mark), advice, cause=cause, for_s=since_s,
         about=(*about_process(pids), *(about_port(socket) if scene.is_accepted(socket) else ())),
         sockets=(socket.key,),
     )
+
+
+def _what(scene: Scene, socket: Socket) -> str:
+    """Say what is unread and from whom: of datagrams the memory they take, and nobody where it is bound only."""
+    amount = bytes_text(payload(socket))
+    what = amount if socket.protocol in ("tcp", "unix") else f"the datagrams in {amount} of its buffer"
+    return what if socket.family != "unix" and socket.remote is None else f"{what} from {scene.other_end(socket)}"
 
 
 def _evidence(sight: Sight, move: Move, mark: int | None) -> tuple[Evidence, ...]:

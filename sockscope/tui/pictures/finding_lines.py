@@ -12,13 +12,22 @@ from sockscope.present.text import sanitise
 from sockscope.present.width import elide, fit
 from sockscope.tui.pictures.parts import EMPTY_LINE, Part, TextLine, line, title, wrap
 
+SURE_AFTER_S = 10.0
 GLYPHS = {"severe": "▲", "warning": "!", "note": "·"}
 Cleared = tuple[float, Finding]  # when it was last seen, and what it was
 
 
 def finding_key(finding: Finding) -> tuple[object, ...]:
     """Return what a finding is over several looks."""
-    return ("finding", finding.rule, finding.about, finding.sockets[:1] if not finding.about else ())
+    # What folds into it later adds to the end of `about`, and the other end's process with it.
+    about = (first_of(finding, "process"), first_of(finding, "port"))
+    rest = finding.about[:1] or finding.sockets[:1]
+    return ("finding", finding.rule, *(about if any(about) else rest))
+
+
+def first_of(finding: Finding, kind: str) -> str | None:
+    """Return the first thing of a kind it is about: the one at fault."""
+    return next((name for one, name in finding.about if one == kind), None)
 
 
 def name_of(finding: Finding) -> str:
@@ -28,8 +37,7 @@ def name_of(finding: Finding) -> str:
 
 def who_of(finding: Finding, observation: Observation) -> str:
     """Return the process it concerns, else what it is about."""
-    about = dict(finding.about)
-    if (pid := about.get("process")) is not None and pid.isdigit():
+    if (pid := first_of(finding, "process")) is not None and pid.isdigit():
         return f"{process_name(observation.snapshot.processes.get(int(pid)))} {pid}"
     for key in finding.sockets[:1]:
         socket = observation.snapshot.sockets.get(key)
@@ -54,8 +62,9 @@ def head_parts(observation: Observation, cleared: Sequence[Cleared], rules: int,
             (right if gap >= 0 else "", "dim"))
 
 
-def list_lines(observation: Observation, cleared: Sequence[Cleared], now_s: float, width: int) -> list[TextLine]:
-    """One line each, worst first, then what cleared lately."""
+def list_lines(observation: Observation, cleared: Sequence[Cleared], now_s: float, watched_s: float,
+               width: int) -> list[TextLine]:
+    """One line each, worst first, then what cleared lately. "Nobody has to act" only once the rules could tell."""
     lines = []
     roomy = width >= 60
     for finding in observation.findings or ():
@@ -69,7 +78,9 @@ def list_lines(observation: Observation, cleared: Sequence[Cleared], now_s: floa
         ago = duration(max(0.0, now_s - at_s))
         said = f"cleared {ago} ago  {name_of(finding)}  {sanitise(finding.summary)}"
         lines.append(line(("✓ ", "good"), (said, "dim")))
-    return lines or [line(("✓ nobody has to act", "good"))]
+    if lines or watched_s >= SURE_AFTER_S:
+        return lines or [line(("✓ nobody has to act", "good"))]
+    return [line((f"Nothing found yet. Watching for {duration(watched_s)}: a stall is told after 5 to 10 s", "dim"))]
 
 
 def story_lines(finding: Finding, width: int) -> list[TextLine]:

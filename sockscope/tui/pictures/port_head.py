@@ -99,7 +99,7 @@ def _title(port: int, service: str, facts: PortFacts, observation: Observation, 
     workers = {holder.pid for one in facts.listeners for holder in observation.snapshot.holders_of(one)}
     words = [f"{count(len(facts.listeners))} listener{'' if len(facts.listeners) == 1 else 's'}"]
     if workers:
-        words.append(f"{count(len(workers))} worker{'' if len(workers) == 1 else 's'}")
+        words.append(f"{count(len(workers))} process{'' if len(workers) == 1 else 'es'}")
     words += [f"{count(len(facts.served))} served here", f"{count(len(facts.used))} used elsewhere"]
     text = "   ".join(words[-2:] if width < 60 else words)
     return line((f"Port {port}", "title"), (f" {service}  " if service else "  ", "dim"), text)

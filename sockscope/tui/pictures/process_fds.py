@@ -37,6 +37,7 @@ class Holding(Struct, frozen=True):
     by_inode: Mapping[int, Socket]
     is_read: bool
     pipes: Mapping[int, tuple[PipeEnd, ...]] = {}
+    are_pipes_read: bool = False
 
     def socket_by_inode(self, inode: int | None) -> Socket | None:
         """Return the socket behind an fd or a watch."""
@@ -61,7 +62,8 @@ def holding_of(pid: int, observation: Observation) -> Holding:
     by_inode = {socket.inode: socket for socket in snapshot.sockets.values() if socket.inode}
     if fds is not None:
         ends = detail.pipes.value if detail is not None and detail.pipes is not None else None
-        return Holding(pid, {fd.fd: fd for fd in fds}, by_inode, is_read=True, pipes=_by_pipe(ends or ()))
+        return Holding(pid, {fd.fd: fd for fd in fds}, by_inode, is_read=True, pipes=_by_pipe(ends or ()),
+                       are_pipes_read=ends is not None)
     held = {
         holder.fd: Fd(pid, holder.fd, "socket", b"socket:[%d]" % inode, inode)
         for inode, holders in snapshot.holders.items() for holder in holders if holder.pid == pid
@@ -77,10 +79,20 @@ def _by_pipe(ends: Iterable[PipeEnd]) -> dict[int, tuple[PipeEnd, ...]]:
 
 
 def process_of(pid: int, observation: Observation) -> Process | None:
-    """Return the fullest facts there are."""
+    """Return the fullest facts there are; None of a process that is known to be gone."""
     detail = observation.process_details.get(pid)
+    if has_ended(pid, observation):
+        return None
     read = detail.process.value if detail is not None and detail.process is not None else None
     return read or observation.snapshot.processes.get(pid)
+
+
+def has_ended(pid: int, observation: Observation) -> bool:
+    """Tell whether the last reading found no such process, and no later look found it holding a socket."""
+    detail = observation.process_details.get(pid)
+    read = detail.process if detail is not None else None
+    gone = read is not None and read.gap is not None and read.gap.reason == "vanished"
+    return gone and pid not in observation.snapshot.processes
 
 
 def fact_lines(process: Process, holding: Holding, observation: Observation, width: int) -> list[tuple[Part, ...]]:
@@ -177,14 +189,16 @@ def fd_lines(holding: Holding, observation: Observation, width: int) -> list[Tex
 
 
 def _far_end(fd: Fd, holding: Holding, observation: Observation) -> tuple[str, Hashable]:
-    """Say who else has a pipe, the opposite end first; the line's key leads to that process."""
+    """Say who has the other end of a pipe (not who else has this one); the line's key leads to that process."""
     writes = None if fd.flags is None else bool(fd.flags & os.O_ACCMODE)
-    ends = sorted(holding.pipes.get(fd.inode or 0, ()), key=lambda end: end.writes is writes)
+    ends = [end for end in holding.pipes.get(fd.inode or 0, ()) if end.writes is None or end.writes is not writes]
     if not ends:
-        return "", ("fd", fd.fd)
+        own = any(one.inode == fd.inode and one.fd != fd.fd for one in holding.fds.values())
+        alone = fd.kind == "pipe" and holding.are_pipes_read and not own
+        return f"  no {'reader' if writes else 'writer'} seen" if alone else "", ("fd", fd.fd)
     first = ends[0]
     arrow = "⇄" if first.writes is None else "←" if first.writes else "→"
-    name = process_name(observation.snapshot.processes.get(first.pid) or Process(first.pid))
+    name = process_name(observation.snapshot.processes.get(first.pid) or Process(first.pid, name=first.name))
     pids = {end.pid for end in ends}
     more = f" +{len(pids) - 1}" if len(pids) > 1 else ""
     return f"  {arrow} {name} {first.pid} fd {first.fd}{more}", ("process", first.pid, "fd", fd.fd)

@@ -91,8 +91,7 @@ def _thread_lines(group: list[Thread], tree: Tree, waited: set[int]) -> list[Tex
     number = f"{first.tid}" if len(group) == 1 else f"{first.tid}-{group[-1].tid}"
     times = "" if len(group) == 1 else f" ×{len(group)}"
     call = _call(first)
-    since_s = _call_age(first, tree)
-    age = f" {duration(since_s)}" if since_s is not None else ""
+    age = _call_age(first, tree)
     role = "good" if first.state == "R" else "plain"
     key = ("thread", first.tid)
     lines = [line(f"▾ {number} {sanitise(first.name, 16)}{times}   ", (call + age, role), key=key, foldable=True)]
@@ -117,13 +116,14 @@ def _call(thread: Thread) -> str:
     return f"{thread.call}({'' if thread.on_fd is None else thread.on_fd})"
 
 
-def _call_age(thread: Thread, tree: Tree) -> float | None:
+def _call_age(thread: Thread, tree: Tree) -> str:
+    """For how long it has been in its call: at least so long, where it was so when it was first looked at."""
     process = tree.observation.snapshot.processes.get(tree.pid)
     known = tree.memory.process(process)
-    if known is None:
-        return None
-    since_s = next((seen.call_since_s for seen in known.threads if seen.thread.tid == thread.tid), None)
-    return None if since_s is None else max(0.0, tree.memory.now_s - since_s)
+    seen = next((seen for seen in known.threads if seen.thread.tid == thread.tid), None) if known is not None else None
+    if seen is None or seen.call_since_s is None:
+        return ""
+    return f" {'' if seen.call_whole else '≥'}{duration(max(0.0, tree.memory.now_s - seen.call_since_s))}"
 
 
 def _set_lines(epoll_fd: int, tree: Tree, indent: str) -> list[TextLine]:

@@ -57,7 +57,7 @@ class FindingsRoom(Room):
         memory = self.session.result.memory if self.session.result is not None else None
         watched_s = now_s - memory.first_s if memory is not None else 0.0
         self.head.show(head_parts(observation, cleared, len(RULES), watched_s, width))
-        lines = list_lines(observation, cleared, now_s, width)
+        lines = list_lines(observation, cleared, now_s, watched_s, width)
         self.list.styles.height = min(len(lines), max(3, height // 3)) if height >= TELLS_FROM else "1fr"
         self.list.show(lines)
         self.show_story()

@@ -12,10 +12,10 @@ from textual.containers import Horizontal
 from sockscope.model.detail import ON_DEMAND, Wanted
 from sockscope.model.observation import Observation
 from sockscope.model.process import Process
-from sockscope.model.socket import Socket
+from sockscope.model.socket import Socket, SocketKey
 from sockscope.tui.bindings import bind
 from sockscope.tui.pictures.parts import TextLine, line
-from sockscope.tui.pictures.process_fds import fact_lines, fd_lines, holding_of, place_line, process_of
+from sockscope.tui.pictures.process_fds import fact_lines, fd_lines, has_ended, holding_of, place_line, process_of
 from sockscope.tui.pictures.process_tree import fold_key, make_tree, tree_lines
 from sockscope.tui.screens.room import FACETS, Room
 from sockscope.tui.widgets.keyed_lines import KeyedLines
@@ -41,10 +41,12 @@ class ProcessRoom(Room):
     )
     BINDINGS: ClassVar[list[BindingType]] = [bind("tab,shift+tab", "other_pane")]
 
-    def __init__(self, session: Session, pid: int) -> None:
+    def __init__(self, session: Session, pid: int, come_from: SocketKey | None = None) -> None:
         super().__init__(session)
+        self._come_from = come_from  # the cursor of the fds is put on it once they are there
         self.pid = pid
         self.process: Process | None = None
+        self._last: Observation | None = None  # the last look that had it
         self.opened: frozenset[Hashable] = frozenset()
         self.facts = PartsLine(id="facts")
         self.tree_list = TextList(id="threads")
@@ -70,8 +72,11 @@ class ProcessRoom(Room):
     def show_look(self, observation: Observation) -> None:
         """Draw facts, tree and fds."""
         process = process_of(self.pid, observation)
-        holding = holding_of(self.pid, observation)
         self.process = process or self.process
+        if process is not None or self._last is None:
+            self._last = observation
+        observation = self._last
+        holding = holding_of(self.pid, observation)
         width = self.size.width
         self.set_class(width >= WIDE, "-wide")
         if self.process is None:
@@ -92,6 +97,15 @@ class ProcessRoom(Room):
                 self.pid, observation, memory, holding, opened=self.opened, width=pane,
             ))))
         self.fds.show(fd_lines(holding, observation, width // 2 if width >= WIDE else width))
+        self._point_at_origin()
+
+    def _point_at_origin(self) -> None:
+        """Put the cursor of the fds on the socket that one came from, at first."""
+        for one in self.fds.lines if self._come_from is not None else ():
+            if isinstance(one.key, tuple) and one.key[:2] == ("socket", self._come_from):
+                self.fds.move_to(one.key)
+                self._come_from = None
+                return
 
     def wanted(self) -> Wanted:
         """Return the process, and its sockets."""
@@ -107,8 +121,9 @@ class ProcessRoom(Room):
         return self.fds if self.fds.has_focus else self.tree_list
 
     def subject_process(self) -> Process | None:
-        """Return this one."""
-        return self.process
+        """Return this one, as long as it lives."""
+        observation = self.session.observation
+        return None if observation is not None and has_ended(self.pid, observation) else self.process
 
     def subject_socket(self) -> Socket | None:
         """Return the one on the cursor's line."""

@@ -149,8 +149,7 @@ class SocketsRoom(Room):
         if not table.matched:
             return self.nothing_matches()
         if not table.acting and self.table.is_touched is False:
-            return ((" nobody has to act ✓ ", "good"), (_quiet_rules(observation), "dim"),
-                    (_hidden_hint(hidden), "dim"))
+            return (*_quiet_text(observation), (_quiet_rules(observation), "dim"), (_hidden_hint(hidden), "dim"))
         return ((_hidden_hint(hidden) if hidden else "", "dim"),)
 
     def nothing_matches(self) -> tuple[Part, ...]:
@@ -317,6 +316,16 @@ class SocketsRoom(Room):
     def _set_view(self, **changes: object) -> None:
         self.view = structs.replace(self.view, **changes)
         self.refresh_look()
+
+
+def _quiet_text(observation: Observation) -> tuple[Part, ...]:
+    """Say that nobody has to act, as far as it is known: bytes may wait of which nothing proves that they stand."""
+    moves = (observation.moves or {}).values()
+    doubtful = sum(move.row.party == "app" and move.row.condition == "unverified" for move in moves)
+    if not doubtful:
+        return ((" nobody has to act ✓ ", "good"),)
+    rows = "1 row waits" if doubtful == 1 else f"{count(doubtful)} rows wait"
+    return ((" nobody is proved to be due ✓ ", "good"), (f"{rows} for app?  ", "dim"))
 
 
 def _quiet_rules(observation: Observation) -> str:

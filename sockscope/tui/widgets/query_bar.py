@@ -66,6 +66,8 @@ class QueryInput(Input):
         if not self._history:
             return
         self._at = min(len(self._history), self._at + by)
+        if self._history[-self._at] == self.value:  # the one in force: nobody asks for it
+            self._at = min(len(self._history), self._at + by)
         self.value = self._history[-self._at]
         self.cursor_position = len(self.value)
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
+CLONE_NEWCGROUP = 0x02000000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 PR_SET_NAME, PR_SET_PDEATHSIG = 15, 1
 API, DATABASE, CLIENT, CLIENT6 = "192.0.2.10", "192.0.2.20", "198.51.100.7", "2001:db8::7"
@@ -26,11 +27,11 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter_namespaces() -> None:
-    """Go where nothing of this machine is seen: network, processes and /proc of our own; exits with the reason if not.
+    """Go where nothing of this machine is seen: network, processes, cgroup and /proc of our own; exits if not allowed.
 
     The rest of the program runs in a child, the first process in there; this one waits for it and passes its code on.
     """
-    wanted = CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS | (0 if os.geteuid() == 0 else CLONE_NEWUSER)
+    wanted = CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP | (0 if os.geteuid() == 0 else CLONE_NEWUSER)
     if libc.unshare(wanted):
         sys.exit(f"screenshots need namespaces of their own: {os.strerror(ctypes.get_errno())}")
     if pid := os.fork():
@@ -76,7 +77,8 @@ def play(name: str, role: Callable[[], object]) -> int:
 
 
 def leave_the_terminal(kept: int) -> None:
-    """Hold nothing of this machine: no terminal, no file, none of the other roles' pipes."""
+    """Hold nothing of this machine: no terminal, no file, no folder, none of the other roles' pipes."""
+    os.chdir("/srv")
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nothing, number)

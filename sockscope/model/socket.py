@@ -99,6 +99,11 @@ class Socket(Struct, frozen=True, gc=False):
         return (self.netns, self.family, self.protocol, self.local, self.remote)
 
     @property
+    def told_inode(self) -> int | None:
+        """The inode as the kernel told it, 0 for none; None where the source tells none and numbers rows itself."""
+        return self.inode if self.inode >= 0 else None
+
+    @property
     def is_listener(self) -> bool:
         """Whether connections queue here to be accepted."""
         return self.state == "LISTEN"

@@ -67,7 +67,7 @@ def _short_ipv6(host: str, width: int) -> str:
 def _unbound(socket: Socket, observation: Observation) -> str:
     if socket.interface is not None:
         return observation.snapshot.interfaces.get(socket.interface, f"if{socket.interface}")
-    return "" if socket.is_inet else f"inode {socket.inode}"
+    return "" if socket.is_inet or socket.told_inode is None else f"inode {socket.inode}"
 
 
 def _unix(socket: Socket, observation: Observation, width: int | None) -> str:
@@ -81,5 +81,5 @@ def _unix(socket: Socket, observation: Observation, width: int | None) -> str:
         elif socket.peer_inode:
             text = f"{socket.inode} ⇄ {socket.peer_inode}"
         else:
-            text = f"inode {socket.inode}"
+            text = f"inode {socket.inode}" if socket.told_inode is not None else words.UNKNOWN
     return text if width is None else elide_middle(text, width)

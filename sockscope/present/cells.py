@@ -151,7 +151,7 @@ def _remote(socket: Socket, observation: Observation, width: int | None) -> Cell
 
 def unnamed(inode: int) -> str:
     """Return what stands for an end without a name."""
-    return f"inode {inode}" if inode else ""
+    return f"inode {inode}" if inode > 0 else ""
 
 
 def _age(socket: Socket, observation: Observation, _: int | None) -> Cell:
@@ -194,7 +194,7 @@ CELLS: dict[str, CellMaker] = {
     "interface": _interface, "command": _command, "container": _container,
     "proto": lambda socket, _, __: Cell(socket.protocol, "plain"),
     "family": lambda socket, _, __: Cell(socket.family, "plain"),
-    "inode": lambda socket, _, __: Cell(str(socket.inode) if socket.inode else "", "plain"),
+    "inode": lambda socket, _, __: Cell(str(socket.told_inode or ""), "plain"),
     "netns": lambda socket, _, __: Cell(str(socket.netns), "plain"),
     "cookie": lambda socket, _, __: Cell("" if socket.cookie is None else f"{socket.cookie:x}", "plain"),
 }

@@ -171,7 +171,7 @@ FIELDS: dict[str, Field] = {
     "drops": lambda socket, _: socket.drop_count,
     "uid": lambda socket, _: socket.uid,
     "user": lambda socket, observation: None if socket.uid is None else observation.names.users.get(socket.uid),
-    "inode": lambda socket, _: socket.inode or None,
+    "inode": lambda socket, _: socket.told_inode or None,
     "cookie": lambda socket, _: None if socket.cookie is None else f"{socket.cookie:x}",
     "netns": lambda socket, _: socket.netns,
     "interface": lambda socket, observation: None

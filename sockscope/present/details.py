@@ -59,7 +59,7 @@ def identity(socket: Socket, observation: Observation) -> list[Line]:
     lines = [
         Line("socket", f"{socket.family} {socket.type} {words.five_tuple(socket)}"),
         Line("state", words.state(socket)),
-        Line("inode", str(socket.inode) if socket.inode else "none"),
+        Line("inode", "?" if socket.told_inode is None else str(socket.inode or "none")),
         Line("cookie", words.UNKNOWN if socket.cookie is None else f"{socket.cookie:x}"),
         Line("user", words.user(socket.uid, observation.names)),
         Line("netns", "ours" if socket.netns == snapshot.netns else str(socket.netns)),

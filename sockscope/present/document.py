@@ -80,7 +80,7 @@ class SocketRecords:
         return r.SocketRecord(
             socket.netns, socket.family, socket.type, socket.protocol, socket.state,
             self.end(socket.local), None if remote is None else self.end(remote),
-            None if socket.interface is None else _interface(socket, observation), socket.inode, _cookie(socket),
+            None if socket.interface is None else _interface(socket, observation), socket.told_inode, _cookie(socket),
             socket.uid, self.user(socket.uid), queues.receive, queues.send,
             queues.accept, queues.row, row.turn if row is not None else None, socket.drop_count,
             None if socket.timer is None else self.timer(socket.timer, detail), self.holders(socket, detail),
@@ -248,7 +248,7 @@ def _watches(detail: SocketDetail | None) -> list[r.WatchRecord] | None:
 
 def _peer(socket: Socket, peer: Socket | None) -> r.PeerRecord | None:
     if peer is not None:
-        return r.PeerRecord(peer.inode, _cookie(peer))
+        return r.PeerRecord(peer.told_inode, _cookie(peer))
     return r.PeerRecord(socket.peer_inode, None) if socket.peer_inode else None
 
 

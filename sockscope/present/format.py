@@ -114,7 +114,7 @@ def endpoint(end: Endpoint | None, protocol: str = "tcp", names: Names | None = 
 
 def five_tuple(socket: Socket) -> str:
     """`tcp 127.0.0.1:3000 127.0.0.1:41022`: for copying, never shortened or named."""
-    ends = [endpoint(socket.local) or f"inode:{socket.inode}"]
+    ends = [endpoint(socket.local) or f"inode:{UNKNOWN if socket.told_inode is None else socket.inode}"]
     if socket.remote is not None:
         ends.append(endpoint(socket.remote))
     elif socket.peer_inode:

@@ -127,7 +127,7 @@ class WatchRecord(Struct, frozen=True):
 class PeerRecord(Struct, frozen=True):
     """The other end, where it is on this host."""
 
-    inode: int
+    inode: int | None
     cookie: str | None
 
 
@@ -142,7 +142,7 @@ class SocketRecord(Struct, frozen=True):
     local: EndpointRecord
     remote: EndpointRecord | None
     interface: InterfaceRecord | None
-    inode: int
+    inode: int | None  # 0: it has none; null: the source does not tell
     cookie: str | None
     uid: int | None
     user: str | None

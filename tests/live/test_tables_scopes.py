@@ -367,6 +367,7 @@ def test_psutil_source_gives_the_same_table() -> None:
         assert (one.state, one.receive_queued, one.memory, one.uid) == ("LISTEN", None, None, None)
         assert holders(snapshot, one) == {(os.getpid(), listener.fileno())}
         assert snapshot.sources == {"tcp": "psutil", "udp": "psutil", "unix": "psutil", "owners": "psutil"}
+        assert {one.told_inode for one in snapshot.sockets.values()} == {None}, "psutil tells no inodes: none is shown"
         only_port = source.snapshot(Scope(ports=((port, port),), pids=frozenset({os.getpid()})))
         assert [row.local.port for row in only_port.sockets.values()] == [port]
 

@@ -19,6 +19,7 @@ from sockscope.lab.catalogue import SCENARIOS, Scenario
 from sockscope.lab.stage import NotHereError
 
 LONGEST_HOLD_S = 3600.0
+STEP_S = 0.1
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 
 
@@ -129,7 +130,10 @@ def _facts(running: Staged) -> str:
 
 
 def _hold(hold_s: float | None) -> int:
-    time.sleep(LONGEST_HOLD_S if hold_s is None else hold_s)
+    """Sleep in short steps: a signal just before a sleep is answered only after it."""
+    end_s = time.monotonic() + (LONGEST_HOLD_S if hold_s is None else hold_s)
+    while (left_s := end_s - time.monotonic()) > 0:
+        time.sleep(min(left_s, STEP_S))
     return 0
 
 

@@ -104,7 +104,8 @@ def play(name: str, *roles: Role, ports: Sequence[int] = (), **facts: object) ->
         for one in every.values():
             one.close()
         _tell({"name": name, "pids": pids, "ports": list(ports), **facts})
-        os.wait()  # a role that ends by itself ends the scenario
+        while not os.waitpid(-1, os.WNOHANG)[0]:  # a role that ends by itself ends the scenario
+            time.sleep(0.1)  # not wait(): a signal just before it would be answered only after it
     except (KeyboardInterrupt, SystemExit):
         return 0
     finally:

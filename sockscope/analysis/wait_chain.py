@@ -44,15 +44,11 @@ class Link(Struct, frozen=True, gc=False):
 
 def wait_chain(socket: Socket, observation: Observation) -> tuple[Link, ...]:
     """Follow, from the threads of this socket's holders, what each waits for. Empty where nothing was read."""
-    return _followed(socket, observation)[0]
+    return follow(socket, observation)[0]
 
 
-def next_processes(socket: Socket, observation: Observation) -> tuple[int, ...]:
-    """Return the processes whose threads and fds would tell how the chain goes on; () where it has its end."""
-    return _followed(socket, observation)[1]
-
-
-def _followed(socket: Socket, observation: Observation) -> tuple[tuple[Link, ...], tuple[int, ...]]:
+def follow(socket: Socket, observation: Observation) -> tuple[tuple[Link, ...], tuple[int, ...]]:
+    """Return the chain, and the processes whose threads and fds would tell how it goes on; () where it has its end."""
     snapshot, details = observation.snapshot, observation.process_details
     links: list[Link] = []
     seen: set[int] = set()

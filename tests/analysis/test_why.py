@@ -14,7 +14,7 @@ from sockscope.analysis.findings.rules import RULES, find
 from sockscope.analysis.findings.scene import SEVERITIES
 from sockscope.analysis.move import moves
 from sockscope.analysis.suspects import suspects
-from sockscope.analysis.wait_chain import chain_text, next_processes, wait_chain
+from sockscope.analysis.wait_chain import chain_text, follow, wait_chain
 from sockscope.analysis.why import sentence
 from sockscope.model.detail import PipeEnd, ProcessDetail, Read
 from sockscope.model.observation import Observation
@@ -72,7 +72,7 @@ def test_a_pipe_leads_to_whoever_has_its_other_end_and_asks_for_what_was_not_rea
         pipes=Read((PipeEnd(40, 8, 77, writes=False), PipeEnd(30, 9, 77, writes=True)), 100.0),
     )
     script.look(served, details=[waits])
-    assert next_processes(served, observed(script)) == (30,), "the other reader cannot help it"
+    assert follow(served, observed(script))[1] == (30,), "the other reader cannot help it"
     assert [link.pid for link in wait_chain(served, observed(script))] == [10]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sockscope.analysis.memory import Memory
 from sockscope.analysis.peers import listener_of, peer_of
 from sockscope.analysis.queues import accept_queue, receive_payload, received_end
@@ -36,11 +38,11 @@ def waiting_of(listener: Socket, observation: Observation, memory: Memory) -> li
     return sorted(found, key=lambda pair: -(pair[0] or 0.0))
 
 
-def half_open(listener: Socket, observation: Observation) -> int:
-    """How many handshakes towards it are not finished (SYN_RECV rows)."""
+def half_open(listener: Socket, sockets: Iterable[Socket]) -> int:
+    """How many handshakes towards it are not finished (SYN_RECV rows among these)."""
     return sum(
         socket.state == "SYN_RECV" and socket.local.port == listener.local.port and socket.netns == listener.netns
-        for socket in observation.snapshot.sockets.values()
+        for socket in sockets
     )
 
 
@@ -49,7 +51,7 @@ def listener_lines(listener: Socket, observation: Observation, width: int) -> li
     cells = max(8, min(40, width - 34))
     lines = [title(" IN   client → application")]
     if listener.is_inet:
-        lines.append(labelled("SYN queue", f"{count(half_open(listener, observation))} handshakes not finished"))
+        lines.append(labelled("SYN queue", f"{count(half_open(listener, observation.snapshot.sockets.values()))} handshakes not finished"))
     queue = accept_queue(listener)
     if queue is not None:
         role = "severe" if queue.is_full else "bar"

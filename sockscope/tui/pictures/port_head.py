@@ -80,7 +80,8 @@ def port_lines(port: int, service: str, observation: Observation, memory: Memory
     """As much as the height allows; listeners can be followed."""
     facts = port_facts(port, observation)
     lines = [_title(port, service, facts, observation, width)]
-    lines += [_listener(one, observation, memory, width) for one in facts.listeners[: 2 if height < SHORT else 6]]
+    lines += [_listener(one, facts.served, observation, memory, width)
+              for one in facts.listeners[: 2 if height < SHORT else 6]]
     now_s = observation.snapshot.monotonic_s
     if height < SHORT:
         return lines
@@ -105,7 +106,8 @@ def _title(port: int, service: str, facts: PortFacts, observation: Observation, 
     return line((f"Port {port}", "title"), (f" {service}  " if service else "  ", "dim"), text)
 
 
-def _listener(listener: Socket, observation: Observation, memory: Memory, width: int) -> TextLine:
+def _listener(listener: Socket, served: Sequence[Socket], observation: Observation, memory: Memory,
+              width: int) -> TextLine:
     queue = accept_queue(listener)
     room = 22 if width >= ROOMY else 18 if width >= 60 else 12
     parts: list[Part] = [(fit(endpoint(listener.local), room), "plain"), (" ", "plain")]
@@ -117,16 +119,16 @@ def _listener(listener: Socket, observation: Observation, memory: Memory, width:
         parts.append((bar(queue.fill if queue.length else 0.0, None, cells), role))
         parts.append((f"{count(queue.length)}/{count(queue.limit)}".rjust(10), role if queue.length else "dim"))
     if width >= 60:
-        parts += [*_losses(listener, observation, memory, width), *_held(listener, observation)]
+        parts += [*_losses(listener, served, memory, width), *_held(listener, observation)]
         server = server_of(listener, observation)
         if server is not None:
             parts.append((f"  {server_text(server)}", "dim"))
     return line(*parts, key=("socket", listener.key))
 
 
-def _losses(listener: Socket, observation: Observation, memory: Memory, width: int) -> list[Part]:
+def _losses(listener: Socket, served: Sequence[Socket], memory: Memory, width: int) -> list[Part]:
     """Tell what this listener itself dropped, and handshakes under way; zeros only where there is room for them."""
-    rate, half = drop_rate(listener, memory), half_open(listener, observation)
+    rate, half = drop_rate(listener, memory), half_open(listener, served)
     parts: list[Part] = []
     if rate or width >= ROOMY:
         parts.append((f"  dropped {'?' if rate is None else f'{rate:.0f}'} /s", "severe" if rate else "dim"))

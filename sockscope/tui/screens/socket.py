@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from sockscope.analysis.peers import peer_of
-from sockscope.analysis.wait_chain import next_processes, wait_chain
+from sockscope.analysis.wait_chain import follow
 from sockscope.model.detail import ON_DEMAND, Wanted
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket, SocketKey
@@ -104,8 +104,8 @@ class SocketRoom(Room):
         peer = peer_of(observation.snapshot, socket)
         ends = (socket,) if peer is None else (socket, peer)
         holders = [holder.pid for end in ends for holder in observation.snapshot.holders_of(end)]
-        links = [link.pid for link in wait_chain(socket, observation)]
-        pids = dict.fromkeys((*holders[:MOST_HOLDERS], *links, *next_processes(socket, observation)[:MOST_HOLDERS]))
+        links, beyond = follow(socket, observation)
+        pids = dict.fromkeys((*holders[:MOST_HOLDERS], *(link.pid for link in links), *beyond[:MOST_HOLDERS]))
         return Wanted(0, tuple(end.key for end in ends), tuple(pids), ANATOMY_FACETS)
 
     def action_sibling(self, by: int) -> None:

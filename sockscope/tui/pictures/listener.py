@@ -51,7 +51,8 @@ def listener_lines(listener: Socket, observation: Observation, width: int) -> li
     cells = max(8, min(40, width - 34))
     lines = [title(" IN   client → application")]
     if listener.is_inet:
-        lines.append(labelled("SYN queue", f"{count(half_open(listener, observation.snapshot.sockets.values()))} handshakes not finished"))
+        half = half_open(listener, observation.snapshot.sockets.values())
+        lines.append(labelled("SYN queue", f"{count(half)} handshakes not finished"))
     queue = accept_queue(listener)
     if queue is not None:
         role = "severe" if queue.is_full else "bar"

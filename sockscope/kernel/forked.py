@@ -1,0 +1,97 @@
+"""Work beside ours on another core: a forked child does a part of it and gives bytes back (fork(2), pipe(2)).
+
+Python runs one thread at a time, so what is bound by Python gets faster by processes only. A child sees all that we
+know at the moment of the fork without a copy. For the one-shot path alone: the live view has threads, whose locks a
+child would inherit locked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+
+_PIECE = 1 << 20
+
+
+class Forked:
+    """A child at work. `work` is called in it with `wait`, which returns True once we call `go`, False if we died.
+
+    What `work` returns is what `result` gives. The child runs nothing but `work`: no exit handlers, no flushing of
+    buffers that it has from us. It holds our open fds, so it must not be listed as one of the processes we look at.
+    Raises OSError where there can be no child.
+    """
+
+    def __init__(self, work: Callable[[Callable[[], bool]], bytes]) -> None:
+        ours, theirs = _pair()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            for end in (*ours, *theirs):
+                os.close(end)
+            raise
+        if not self.pid:
+            _run(work, theirs, ours)
+        for end in theirs:
+            os.close(end)
+        self._read, self._write = ours
+
+    def go(self) -> None:
+        """Let the child pass its `wait`; one that is dead hears nothing."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._write, b"g")
+
+    def result(self) -> bytes | None:
+        """Wait for the child's end and give what it made; None where it failed. Call it once."""
+        pieces = []
+        with contextlib.suppress(OSError):
+            while piece := os.read(self._read, _PIECE):
+                pieces.append(piece)
+        self._end()
+        made = b"".join(pieces)
+        return made[:-1] if made.endswith(b".") else None  # the dot says that it came to its end
+
+    def abandon(self) -> None:
+        """End the child without its result."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self._end()
+
+    def _end(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+        with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored, nobody is to be waited for
+            os.waitpid(self.pid, 0)
+
+
+def cores() -> int:
+    """How many cores we may run on (sched_getaffinity(2))."""
+    return len(os.sched_getaffinity(0))
+
+
+def _pair() -> tuple[tuple[int, int], tuple[int, int]]:
+    """Two pipes, as the (read, write) ends of each side."""
+    back, give = os.pipe()
+    try:
+        wait, go = os.pipe()
+    except OSError:
+        os.close(back)
+        os.close(give)
+        raise
+    return (back, go), (wait, give)
+
+
+def _run(work: Callable[[Callable[[], bool]], bytes], own: tuple[int, int], parents: tuple[int, int]) -> None:
+    """Live the child's whole life: whatever happens, it must not go on with what the parent does."""
+    code = 1
+    try:
+        for end in parents:
+            os.close(end)
+        wait, give = own
+        made = memoryview(work(lambda: os.read(wait, 1) == b"g") + b".")
+        while made:
+            made = made[os.write(give, made):]
+        code = 0
+    finally:
+        os._exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from sockscope.kernel.forked import Forked
 
@@ -39,8 +40,12 @@ def test_a_child_that_failed_or_was_killed_gave_nothing(capfd) -> None:
 
 
 def test_an_abandoned_child_leaves_nothing_behind() -> None:
-    before = set(os.listdir("/proc/self/fd"))
+    before = _own_fds()
     child = Forked(lambda wait: b"x" if wait() else b"")
     child.abandon()
-    assert set(os.listdir("/proc/self/fd")) == before
-    assert not os.path.exists(f"/proc/{child.pid}")
+    assert _own_fds() == before
+    assert not Path(f"/proc/{child.pid}").exists()
+
+
+def _own_fds() -> set[str]:
+    return {link.name for link in Path("/proc/self/fd").iterdir()}

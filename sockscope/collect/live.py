@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from sockscope.collect.ahead import Ahead
 from sockscope.collect.counters import CounterReader
 from sockscope.collect.other_namespaces import OtherNamespaces
 from sockscope.collect.owners import OwnerMap
 from sockscope.collect.tables import Tables
 from sockscope.collect.unlisted import Unlisted
+from sockscope.kernel.forked import cores
 from sockscope.kernel.namespaces import netns_of
 from sockscope.kernel.netlink import Netlink
 from sockscope.model.gap import Gap
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "process", "fds", "threads", "pipes"})
 _INTERFACES_AGAIN = 8  # looks
+_TWO_CORES = cores() > 1
 _READ_AGAIN_ROWS = 20_000  # up to here a second dump (under 20 ms) tells closed sockets from ones only just made
 
 
@@ -55,6 +58,7 @@ class LiveSource:
         self._interfaces: Mapping[int, str] = {}
         self._sockets: Mapping[SocketKey, Socket] = {}
         self._extra: dict[SocketKey, Socket] = {}
+        self._is_quiet = False  # no socket came at the last look
         self._sequence = 0
 
     @property
@@ -94,9 +98,7 @@ class LiveSource:
         begun, taken_at = time.monotonic(), time.time()
         self._sequence += 1
         tables, others = self._tables, self._others
-        tables.read(scope)
-        others.read(scope)
-        owners = self._owners.refresh(chain.from_iterable(self._inodes()), scope.pids)
+        owners = self._read(scope)
         others.discover(owners.processes, scope)
         extra, gaps = self._read_unlisted(owners, scope)
         sockets = self._assemble(extra)
@@ -109,6 +111,27 @@ class LiveSource:
             tuple(dict.fromkeys(seen_gaps)), sockets, owners.holders, owners.processes,
             owners.hidden_processes, owners.scanned_all, fds, None, counters, self._read_interfaces(),
         )
+
+    def _read(self, scope: Scope) -> OwnerState:
+        """Read tables, then owners, so that a socket's holder is known; both at once where no sockets come."""
+        tables, others, owners = self._tables, self._others, self._owners
+        ahead: bytes | None = None
+        if self._is_quiet and scope.pids is None and owners.can_read_ahead:
+            beside = Ahead(lambda: self._read_beside(scope))
+            tables.read_tables(scope)
+            others.read(scope)
+            ahead = beside.result()
+            if tables.has_lost_bound():  # connected behind the back of both? Else it is closed
+                tables.read_again("tcp", scope)
+        else:
+            tables.read(scope)
+            others.read(scope)
+        self._is_quiet = _TWO_CORES and not (tables.has_new_inodes or others.has_new_inodes)
+        return owners.refresh(chain.from_iterable(self._inodes()), scope.pids, ahead if self._is_quiet else None)
+
+    def _read_beside(self, scope: Scope) -> bytes | None:
+        self._tables.read_bound(scope)
+        return self._owners.read_ahead()
 
     def _read_unlisted(self, owners: OwnerState, scope: Scope) -> tuple[dict[SocketKey, Socket], tuple[Gap, ...]]:
         if scope.ports is not None:
@@ -130,7 +153,8 @@ class LiveSource:
             ours = {socket.protocol for socket in found.values() if self._netns_of(socket, owners) == self._netns}
             for protocol in sorted(ours & tables.sources.keys()):
                 tables.read_again(protocol, scope)
-            found = {inode: socket for inode, socket in found.items() if inode not in tables.inodes}
+            listed = tables.listed()
+            found = {inode: row for inode, row in found.items() if not any(inode in part for part in listed)}
         elif found:
             found = {inode: socket for inode, socket in found.items() if self._unlisted.is_settled(inode)}
         placed = [self._place(socket, owners) for socket in found.values()]
@@ -138,7 +162,7 @@ class LiveSource:
 
     def _inodes(self) -> list[Collection[int]]:
         """Give the inodes of all sockets, namespace by namespace: no set of 100,000 is made that nobody may need."""
-        return [self._tables.inodes.keys(), *self._others.inodes()]
+        return [*self._tables.listed(), *self._others.inodes()]
 
     def _place(self, socket: Socket, owners: OwnerState) -> Socket | None:
         """Put an unlisted socket into its holder's namespace; None where that one's tables were not read at all."""
@@ -158,9 +182,9 @@ class LiveSource:
         tables, others = self._tables, self._others
         if self._sequence > 1 and extra == self._extra and not (tables.has_changed or others.has_changed):
             return self._sockets
-        sockets = tables.sockets.copy()
+        sockets = tables.copy()
         for other in others.tables.values():
-            sockets.update(other.sockets)
+            sockets.update(other.copy())
         sockets.update(extra)
         _drop_subflows(sockets, tables)
         self._sockets, self._extra = sockets, extra

@@ -95,7 +95,12 @@ class OtherNamespaces:
 
     def inodes(self) -> list[Collection[int]]:
         """Give the inodes of all sockets in them, table by table."""
-        return [tables.inodes.keys() for tables in self.tables.values()]
+        return [part for tables in self.tables.values() for part in tables.listed()]
+
+    @property
+    def has_new_inodes(self) -> bool:
+        """Whether a socket is in them that was not at the look before."""
+        return any(tables.has_new_inodes for tables in self.tables.values())
 
     def close(self) -> None:
         """Give the sockets back."""

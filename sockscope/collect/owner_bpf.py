@@ -31,10 +31,15 @@ class OwnerIterator:
         self._raw: bytes | None = None
         self._groups: dict[int, bytes] = {}
 
-    def read(self) -> None:
-        """Look again. Decodes the sockets of those processes only whose records differ from the last look's."""
+    def read_raw(self) -> bytes:
+        """Read all records now, for `read`; any thread may, while this one does something else."""
+        return self._program.read()
+
+    def read(self, raw: bytes | None = None) -> None:
+        """Look again, or take `raw` for the look. Decodes the sockets of those processes only whose records differ."""
         self.look += 1
-        raw = self._program.read()
+        if raw is None:
+            raw = self.read_raw()
         if raw != self._raw:
             groups = split_by_process(raw)
             if self._raw is None and not _is_trusted(self._program, groups):

@@ -71,15 +71,29 @@ class OwnerMap:
         self._iterator: OwnerIterator | None = None
         self._start_over(None)
 
-    def refresh(self, inodes: Iterable[int], pids: frozenset[int] | None) -> OwnerState:
+    @property
+    def can_read_ahead(self) -> bool:
+        """Whether `read_ahead` would have anything."""
+        return self._iterator is not None and self._pids is None
+
+    def read_ahead(self) -> bytes | None:
+        """Read the owners by the iterator, for `refresh`; any thread may. None where that failed."""
+        iterator = self._iterator
+        try:
+            return None if iterator is None else iterator.read_raw()
+        except OSError:
+            return None
+
+    def refresh(self, inodes: Iterable[int], pids: frozenset[int] | None, ahead: bytes | None = None) -> OwnerState:
         """Look again. `inodes` are the sockets of the tables read just before; `pids` restricts to these processes.
 
+        `ahead` is what `read_ahead` gave, where that still holds: no socket came since that could be missing in it.
         Raises nothing: what could not be read is counted, in `hidden_processes` and `gaps`.
         """
         if pids != self._pids:
             self._start_over(pids)
         if pids is None and self._bpf is not False:
-            state = self._iterate()
+            state = self._iterate(ahead)
             if state is not None:
                 return state
         return self._scan_links(set(inodes))
@@ -96,7 +110,7 @@ class OwnerMap:
         self._scan = OwnerScan(self._root, pids, has_counts=self._has_counts)
         self._search = OwnerSearch(self._scan)
 
-    def _iterate(self) -> OwnerState | None:
+    def _iterate(self, ahead: bytes | None) -> OwnerState | None:
         """Look by the iterator, loaded on the way; None where /proc must do, now or for good."""
         if self._iterator is None:
             if self._bpf is None and not self._scan.look and not self._is_worth_loading():
@@ -108,7 +122,7 @@ class OwnerMap:
             self._bpf = False
             return None
         try:
-            self._iterator.read()
+            self._iterator.read(ahead)
         except (OSError, MalformedError):
             self.close()
             return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from msgspec.structs import replace
 
+from sockscope.collect.bound import BoundSockets
 from sockscope.collect.plans import BY_TEXT_ONLY, ORDER, PLANS, TCP_BY_FAMILY, TCP_LEGACY, WITHOUT_PORTS, Plan
 from sockscope.collect.row_table import Patch, RowTable
 from sockscope.kernel.netlink import Netlink, NetlinkError
@@ -25,7 +26,7 @@ _KEEP_THE_LAST = frozenset({"truncated", "timed_out"})
 
 
 class Tables:
-    """All sockets of one namespace. `sockets` is patched in place; readers copy it.
+    """All sockets of one namespace. `sockets` is patched in place; readers take `copy()`, which has `bound` in it.
 
     `open_channel` makes the netlink socket, or is None to read text only; `root` is where the text tables stand.
     """
@@ -39,8 +40,10 @@ class Tables:
         self.sources: dict[str, str] = {}
         self.incomplete: set[str] = set()  # read, but not whole: a socket that is not in it may be anything
         self.gaps: list[Gap] = []
-        self.has_changed = True
+        self.bound = BoundSockets(netns, open_channel) if open_channel is not None else None
+        self.has_new_inodes = True
         self.root = root
+        self._has_changed = True
         self._open_channel = open_channel
         self._channel: Netlink | None = None
         self._refusal: NetlinkError | None = None  # the channel's
@@ -50,8 +53,22 @@ class Tables:
         self._texts: dict[str, set[SocketKey]] = {}
 
     def read(self, scope: Scope) -> None:
-        """One look at every table in scope. What fails becomes a gap. Never raises."""
-        self.sources, self.gaps, self.has_changed = {}, [], False
+        """One look at everything in scope. What fails becomes a gap. Never raises."""
+        self.read_bound(scope)  # before the rest: who connects meanwhile is then in the table
+        self.read_tables(scope)
+
+    def read_bound(self, scope: Scope) -> None:
+        """Look at `bound` alone: another thread may do so while this one reads the tables. Never raises."""
+        if self.bound is None:
+            return
+        if "tcp" in scope.protocols and "tcp" not in self._refused and self._plans["tcp"] == (TCP_LEGACY,):
+            self.bound.read(scope)
+        else:
+            self.bound.forget()
+
+    def read_tables(self, scope: Scope) -> None:
+        """Look at all but `bound`. Never raises."""
+        self.sources, self.gaps, self._has_changed, self.has_new_inodes = {}, [], False, False
         self.incomplete = set()
         for protocol in ORDER:
             if protocol in scope.protocols and not (scope.ports is not None and protocol in WITHOUT_PORTS):
@@ -63,8 +80,31 @@ class Tables:
         """Look at one table a second time within the same snapshot."""
         self._read_protocol(protocol, scope)
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether the last look found anything else than the one before it."""
+        return self._has_changed or (self.bound is not None and self.bound.has_changed)
+
+    def copy(self) -> dict[SocketKey, Socket]:
+        """Give all sockets, in a mapping of the caller's own."""
+        sockets = self.sockets.copy()
+        if self.bound is not None:
+            for key, row in self.bound.sockets.items():
+                sockets.setdefault(key, row)
+        return sockets
+
+    def listed(self) -> list[Collection[int]]:
+        """Give the inodes of all sockets, in parts: no set of 100,000 is made that nobody may need."""
+        return [self.inodes.keys()] if self.bound is None else [self.inodes.keys(), self.bound.inodes]
+
+    def has_lost_bound(self) -> bool:
+        """Tell whether a socket that was bound at the look before is now neither that nor in its table."""
+        return self.bound is not None and self.bound.has_lost(self.sockets)
+
     def close(self) -> None:
-        """Give the netlink socket back."""
+        """Give the netlink sockets back."""
+        if self.bound is not None:
+            self.bound.close()
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -136,7 +176,7 @@ class Tables:
     def _apply(self, patch: Patch) -> None:
         if not patch.put and not patch.gone:
             return
-        self.has_changed = True
+        self._has_changed = True
         sockets, inodes = self.sockets, self.inodes
         for key in patch.gone:
             self._drop_inode(key)
@@ -144,6 +184,7 @@ class Tables:
         if not sockets:
             self.sockets = dict(patch.put)
             self.inodes = {socket.inode: key for key, socket in patch.put.items() if socket.inode}
+            self.has_new_inodes = True
             return
         for key, socket in patch.put.items():
             before = sockets.get(key)
@@ -151,6 +192,7 @@ class Tables:
                 self._drop_inode(key)
             sockets[key] = socket
             if socket.inode:
+                self.has_new_inodes = self.has_new_inodes or socket.inode not in inodes
                 inodes[socket.inode] = key
 
     def _drop_inode(self, key: SocketKey) -> None:

@@ -19,6 +19,7 @@ IPPROTO_RAW_ATTRIBUTE = 255  # sdiag_protocol is a byte; INET_DIAG_REQ_PROTOCOL 
 # Every state (bits 1..12) and bit 13, TCP_BOUND_INACTIVE: sockets bound but neither listening nor connected, which
 # are only reported, as CLOSE, when that bit is set (Linux 6.8; unknown to older kernels and harmless there).
 ALL_STATES = 0x3FFE
+BOUND_STATE = 0x2000
 
 _REQ_BYTECODE = 1
 _REQ_PROTOCOL = 3
@@ -36,8 +37,23 @@ NO_COOKIE = 0xFFFF_FFFF_FFFF_FFFF
 
 
 def tcp_legacy(ports: Iterable[tuple[int, int]] | None = None) -> bytes:
-    """struct inet_diag_req for TCPDIAG_GETSOCK: IPv4 and IPv6 in one walk of the hash (9.6 against 22.5 ms for two)."""
-    return struct.pack("=BBBB48xII", AF_INET, 0, 0, _EXT_SKMEMINFO, ALL_STATES, 0) + _filter(ports)
+    """struct inet_diag_req for TCPDIAG_GETSOCK: IPv4 and IPv6 in one walk of the hash (9.6 against 22.5 ms for two).
+
+    All but what `tcp_bound` asks for.
+    """
+    return _legacy(ALL_STATES & ~BOUND_STATE) + _filter(ports)
+
+
+def tcp_bound(ports: Iterable[tuple[int, int]] | None = None) -> bytes:
+    """Ask for the sockets that are bound and not more.
+
+    The kernel walks the hash of bound ports, where all other TCP sockets stand too: 1.5 ms at 10,000 of them.
+    """
+    return _legacy(BOUND_STATE) + _filter(ports)
+
+
+def _legacy(states: int) -> bytes:
+    return struct.pack("=BBBB48xII", AF_INET, 0, 0, _EXT_SKMEMINFO, states, 0)
 
 
 def inet(family: int, protocol: int, ports: Iterable[tuple[int, int]] | None = None) -> bytes:

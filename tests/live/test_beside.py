@@ -1,0 +1,106 @@
+"""What is read beside the dump on a quiet machine misses nothing: who comes is held at once, who was bound is not lost."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from sockscope.collect import live
+from sockscope.collect.ahead import Ahead
+from sockscope.collect.live import LiveSource
+from sockscope.model.snapshot import Scope, Snapshot
+from sockscope.model.socket import Holder, Socket
+
+TCP = Scope(protocols=frozenset({"tcp"}), namespaces=False)
+
+
+@pytest.fixture
+def source() -> Iterator[LiveSource]:
+    """A source that always reads beside, as on a machine where nothing else goes on."""
+    made = LiveSource()
+    made._owners._bpf = True  # however few fds are open here
+    yield made
+    made.close()
+
+
+def beside(source: LiveSource) -> Snapshot:
+    """Take a look with all that can be read beside, other processes here may do what they want."""
+    source._is_quiet = True
+    return source.snapshot(TCP)
+
+
+def row_of(snapshot: Snapshot, made: socket.socket) -> Socket | None:
+    inode = os.fstat(made.fileno()).st_ino
+    return next((row for row in snapshot.sockets.values() if row.inode == inode), None)
+
+
+def test_a_socket_that_comes_has_its_holder_at_once(source: LiveSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Ahead[bytes | None]] = []
+
+    class Late(Ahead[bytes | None]):
+        """Ended before the dump begins, so that all that comes then is missing in it."""
+
+        def __init__(self, work) -> None:
+            super().__init__(work)
+            self.result()
+            begun.append(self)
+            made.append(socket.create_server(("127.0.0.1", 0)))
+
+    made: list[socket.socket] = []
+    monkeypatch.setattr(live, "Ahead", Late)
+    if beside(source).sources["owners"] != "bpf":
+        pytest.skip("BPF is not permitted here")
+    for _ in range(5):
+        snapshot = beside(source)
+        row = row_of(snapshot, made[-1])
+        assert row is not None
+        assert Holder(os.getpid(), made[-1].fileno()) in snapshot.holders_of(row)
+    assert len(begun) == len(made) >= 5
+    for one in made:
+        one.close()
+
+
+def test_a_bound_socket_is_followed_into_the_table_and_out(source: LiveSource) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
+        client.bind(("127.0.0.1", 0))
+        row = row_of(beside(source), client)
+        if row is None or row.local.port == 0:
+            pytest.skip("this kernel does not report bound sockets")
+        assert (row.state, row.local.port) == ("CLOSE", client.getsockname()[1])
+        key = row.key
+        beside(source)
+        client.connect(server.getsockname())
+        for _ in range(3):
+            row = row_of(beside(source), client)
+            assert row is not None
+            assert (row.key, row.state) == (key, "ESTABLISHED")
+        client.close()
+        assert key not in {found for found, row in beside(source).sockets.items() if row.inode}
+
+
+def test_a_socket_that_connects_behind_both_is_found_in_the_same_look(
+    source: LiveSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
+        client.bind(("127.0.0.1", 0))
+        found = row_of(beside(source), client)
+        if found is None or found.local.port == 0:
+            pytest.skip("this kernel does not report bound sockets")
+        tables = source._tables
+        read_bound, read_tables = tables.read_bound, tables.read_tables
+
+        def first_the_tables(scope: Scope) -> None:
+            read_tables(scope)
+            client.connect(server.getsockname())
+            read_bound(scope)
+
+        monkeypatch.setattr(tables, "read_bound", lambda _: None)
+        monkeypatch.setattr(tables, "read_tables", first_the_tables)
+        if not source._owners.can_read_ahead:
+            pytest.skip("BPF is not permitted here")
+        row = row_of(beside(source), client)
+        assert row is not None
+        assert (row.key, row.state) == (found.key, "ESTABLISHED")

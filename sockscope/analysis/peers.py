@@ -8,7 +8,7 @@ that share a pair of ports are told apart when asked.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 from sockscope.model.snapshot import Snapshot
@@ -31,7 +31,21 @@ def peer_of(snapshot: Snapshot, socket: Socket) -> Socket | None:
 def finder(snapshot: Snapshot) -> Callable[[Socket], Socket | None]:
     """Return `peer_of` for many sockets of one snapshot. It keeps the rows, not the snapshot, alive."""
     index = _index_of(snapshot)
-    return lambda socket: _peer_in(index, socket)
+    first, others = index.by_ports
+
+    def find(socket: Socket) -> Socket | None:
+        # What nearly all rows come to in `_peer_in`, in half its time.
+        local, remote = socket.local, socket.remote
+        if remote is not None and remote.port and local.port:
+            pair = (remote.port << 16) | local.port
+            row = first.get(pair)
+            if row is not None and row.local is remote and row.remote is local and pair not in others and (
+                row.netns == socket.netns and row.protocol == socket.protocol and socket.is_inet
+            ):
+                return row
+        return _peer_in(index, socket)
+
+    return find
 
 
 def listener_of(snapshot: Snapshot, socket: Socket) -> Socket | None:
@@ -55,6 +69,11 @@ def listener_of(snapshot: Snapshot, socket: Socket) -> Socket | None:
             return row
     wild = ("::",) if ":" in exact else ("0.0.0.0", "::")  # noqa: S104  # a dual-stack listener takes IPv4 as well
     return next((row for address in wild for row in near if row.local.address == address), None)
+
+
+def listening(snapshot: Snapshot) -> Sequence[Socket]:
+    """List the rows in LISTEN, in the snapshot's order; its rows are gone through once, whoever asks."""
+    return _index_of(snapshot).listening
 
 
 def queue_of(snapshot: Snapshot, client: Socket) -> Socket | None:
@@ -97,11 +116,15 @@ class _Index:
         return first, others
 
     @cached_property
+    def listening(self) -> list[Socket]:
+        return [row for row in self._sockets if row.state == "LISTEN"]
+
+    @cached_property
     def listeners(self) -> dict[tuple[int, int], list[Socket]]:
         """(netns, port) -> listeners."""
         found: dict[tuple[int, int], list[Socket]] = {}
-        for row in self._sockets:
-            if row.state == "LISTEN" and row.local.port is not None:
+        for row in self.listening:
+            if row.local.port is not None:
                 found.setdefault((row.netns, row.local.port), []).append(row)
         return found
 
@@ -112,7 +135,7 @@ class _Index:
 
     @cached_property
     def unix_listeners(self) -> dict[tuple[bytes | None, bool], Socket]:
-        return {_name(row.local): row for row in self.unix.values() if row.state == "LISTEN"}
+        return {_name(row.local): row for row in self.listening if row.family == "unix"}
 
     @cached_property
     def unix_clients(self) -> dict[int, Socket]:

@@ -1,26 +1,44 @@
-"""The cells of many rows for the one-shot table: what rows share is made once.
+"""The cells of many rows for the one-shot table: what rows share is made once, and a column is made at a time.
 
 A quiet row (no move, no detail, no finding) looks like any other of its state and queues but for its ends and its
-holder. 100,000 idle connections have a handful of such shapes, and a distinct end or holder is formatted once.
+holder. 100,000 idle connections have a handful of such shapes, and what an end or a holder comes to is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import TypeAlias
+from operator import attrgetter
+
+from msgspec import Struct
 
 from sockscope.model.observation import Observation
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
+from sockscope.present import format as words
 from sockscope.present.cells import CELLS, Cell
 from sockscope.present.columns import Column
+from sockscope.present.width import are_narrow
 
-# Of a quiet row these say nothing but what its shape tells (`_shape`).
+# Of a quiet row these say nothing but what its shape tells (`_shapes`).
 SHAPED = frozenset({
     "glyph", "move", "state", "queue", "receive", "send", "why", "age", "turn", "drops", "proto", "family", "netns",
 })
+_INET = ("inet", "inet6")
+_ENDS = {"local": attrgetter("local"), "remote": attrgetter("remote")}
 
-Row: TypeAlias = tuple[tuple[Cell, ...], list[Cell]]  # its shaped cells, one tuple a shape, and those of its own
+
+class Strip(Struct):
+    """A column's texts in some rows; `cells` has their roles, None where all are plain."""
+
+    texts: list[str]
+    cells: list[Cell] | None = None
+
+
+class Block(Struct):
+    """Some rows: the shaped cells of each, one tuple a shape, and a strip for each column of their own."""
+
+    shaped: list[tuple[Cell, ...]]
+    own: list[Strip]
 
 
 class RowCells:
@@ -29,76 +47,115 @@ class RowCells:
     def __init__(self, observation: Observation, columns: Sequence[tuple[Column, int | None]]) -> None:
         self.shaped = [at for at, (column, _) in enumerate(columns) if column.name in SHAPED]
         self.own = [at for at, (column, _) in enumerate(columns) if column.name not in SHAPED]
-        self.made: list[list[Cell]] = [[] for _ in columns]  # every distinct cell, by column; tests count them
-        self._twins: dict[tuple[Hashable, int | None], Cell] = {}
+        self.made = [0 for _ in columns]  # how often something was worked out, by column: tests count it
+        self.shapes: list[tuple[Cell, ...]] = []  # every distinct one
+        self._known: dict[Hashable, tuple[Cell, ...]] = {}
+        self._kept: dict[tuple[str, int | None], dict[Hashable, Cell]] = {}
+        self._hosts: dict[str, str] = {}
         self._observation = observation
         self._columns = columns
         told = {key for finding in observation.findings or () for key in finding.sockets}
         self._loud = {*told, *(observation.moves or ()), *observation.details}
 
-    def rows(self, sockets: Iterable[Socket]) -> Iterator[Row]:
-        """Yield one row a socket, in their order."""
-        loud, snapshot, make, shapes = self._loud, self._observation.snapshot, self._make, self.shaped
-        known: dict[Hashable, tuple[Cell, ...]] = {}
-        own: list[tuple[int, Callable[[Socket, Snapshot], Hashable], dict[Hashable, Cell]]] = [
-            (at, _SAME.get(self._columns[at][0].name, _nothing), {}) for at in self.own
-        ]
-        for socket in sockets:
-            if socket.cookie is None or (socket.netns, socket.cookie) in loud or not socket.is_inet:
-                yield tuple([make(at, socket) for at in shapes]), [make(at, socket) for at in self.own]
+    def block(self, rows: Sequence[Socket]) -> Block:
+        """Return the cells of these rows."""
+        return Block(self._shapes(rows), [self._strip(at, rows) for at in self.own])
+
+    def _shapes(self, rows: Iterable[Socket]) -> list[tuple[Cell, ...]]:
+        known, loud = self._known, self._loud
+        made: list[tuple[Cell, ...]] = []
+        for row in rows:
+            if row.cookie is None or (row.netns, row.cookie) in loud or row.family not in _INET:
+                made.append(self._shape(row))
                 continue
-            shape = _shape(socket)
-            shaped = known.get(shape)
-            if shaped is None:
-                shaped = known[shape] = tuple([make(at, socket) for at in shapes])
-            cells: list[Cell] = []
-            for at, same, memo in own:
-                key = same(socket, snapshot)
-                cell = memo.get(key)
-                if cell is None:
-                    cell = make(at, socket, key)
-                    if key is not None:
-                        memo[key] = cell
-                cells.append(cell)
-            yield shaped, cells
+            # All that the shaped cells of a quiet row depend on. The memory by identity: rows share it.
+            key = (row.state, row.receive_queued, row.send_queued, id(row.memory), row.shutdown, row.protocol,
+                   row.family, row.type, row.netns, row.drops)
+            shape = known.get(key)
+            if shape is None:
+                shape = known[key] = self._shape(row)
+            made.append(shape)
+        return made
 
-    def _make(self, at: int, socket: Socket, same: Hashable = None) -> Cell:
+    def _shape(self, row: Socket) -> tuple[Cell, ...]:
+        shape = tuple([self._make(at, row) for at in self.shaped])
+        self.shapes.append(shape)
+        return shape
+
+    def _strip(self, at: int, rows: Sequence[Socket]) -> Strip:
         column, width = self._columns[at]
-        twin = self._twins.get((same, width)) if same is not None else None  # one row's local end is another's remote
-        cell = twin or CELLS[column.name](socket, self._observation, width)
-        if same is not None and twin is None:
-            self._twins[same, width] = cell
-        self.made[at].append(cell)
-        return cell
+        if column.name in _ENDS and not self._observation.names.services:
+            texts = self._ends(at, rows)
+            if width is None or (are_narrow(texts) and max(map(len, texts)) <= width):
+                return Strip(texts)
+        cells = list(self._cells(at, rows))
+        return Strip([cell.text for cell in cells], cells)
+
+    def _ends(self, at: int, rows: Sequence[Socket]) -> list[str]:
+        """Return the ends uncut, as `format.endpoint` does: to know those by their addresses is less to keep."""
+        hosts = self._hosts
+        texts = []
+        for row, end in zip(rows, map(_ENDS[self._columns[at][0].name], rows), strict=True):
+            if end is None or end.port is None or row.family not in _INET:
+                texts.append(self._make(at, row).text)
+            else:
+                texts.append(f"{hosts.get(end.address) or self._host(at, end.address)}:{end.port or '*'}")
+        return texts
+
+    def _host(self, at: int, address: str) -> str:
+        self.made[at] += 1
+        text = self._hosts[address] = words.address(address, self._observation.names)
+        return text
+
+    def _cells(self, at: int, rows: Sequence[Socket]) -> Iterator[Cell]:
+        column, width = self._columns[at]
+        kind, keys = _SAME.get(column.name, ("", _nothing))
+        kept = self._kept.setdefault((kind, width), {})
+        for row, key in zip(rows, keys(rows, self._observation.snapshot), strict=True):
+            if key is None or row.family not in _INET:
+                yield self._make(at, row)
+            else:
+                cell = kept.get(key)
+                if cell is None:
+                    cell = kept[key] = self._make(at, row)
+                yield cell
+
+    def _make(self, at: int, row: Socket) -> Cell:
+        self.made[at] += 1
+        column, width = self._columns[at]
+        return CELLS[column.name](row, self._observation, width)
 
 
-def _shape(socket: Socket) -> Hashable:
-    """Return all that the shaped cells of a quiet row depend on. The memory by identity: rows share it."""
-    return (socket.state, socket.receive_queued, socket.send_queued, id(socket.memory), socket.shutdown,
-            socket.protocol, socket.family, socket.type, socket.netns, socket.drops)
+def _local(rows: Sequence[Socket], _: Snapshot) -> Iterable[Hashable]:
+    return [(id(row.local), row.protocol) for row in rows]  # rows share their ends, too
 
 
-def _local(socket: Socket, _: Snapshot) -> Hashable:
-    return id(socket.local), socket.protocol  # rows share their ends, too
+def _remote(rows: Sequence[Socket], _: Snapshot) -> Iterable[Hashable]:
+    return [(id(row.remote), row.protocol) for row in rows]
 
 
-def _remote(socket: Socket, _: Snapshot) -> Hashable:
-    return id(socket.remote), socket.protocol
-
-
-def _holder(socket: Socket, snapshot: Snapshot) -> Hashable:
+def _holders(rows: Sequence[Socket], snapshot: Snapshot) -> Iterable[Hashable]:
     """Return what analysis.ownership and the cell look at, None where several hold it."""
-    held = snapshot.holders.get(socket.inode) if socket.inode else None
-    if held:
-        return held[0].pid if len(held) == 1 else None
-    return "unheld", socket.state, socket.type, socket.family, socket.uid, bool(socket.inode)
+    keys: list[Hashable] = []
+    holders_of = snapshot.holders.get
+    for row in rows:
+        held = holders_of(row.inode) if row.inode else None
+        if held:
+            keys.append(held[0].pid if len(held) == 1 else None)
+        else:
+            keys.append(("unheld", row.state, row.type, row.family, row.uid, bool(row.inode)))
+    return keys
 
 
-def _nothing(_: Socket, __: Snapshot) -> Hashable:
-    return None
+def _users(rows: Sequence[Socket], _: Snapshot) -> Iterable[Hashable]:
+    return [("uid", row.uid) for row in rows]
 
 
-# What a quiet row's cell in a column depends on; None: on too much to be shared.
-_SAME: dict[str, Callable[[Socket, Snapshot], Hashable]] = {
-    "local": _local, "remote": _remote, "process": _holder, "user": lambda socket, _: ("uid", socket.uid),
+def _nothing(rows: Sequence[Socket], _: Snapshot) -> Iterable[Hashable]:
+    return [None] * len(rows)
+
+
+# What an inet row's cell in a column depends on, and which columns share such cells; None: on too much to be kept.
+_SAME: dict[str, tuple[str, Callable[[Sequence[Socket], Snapshot], Iterable[Hashable]]]] = {
+    "local": ("end", _local), "remote": ("end", _remote), "process": ("process", _holders), "user": ("user", _users),
 }

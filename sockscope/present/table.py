@@ -9,50 +9,56 @@ from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
 from sockscope.present.columns import COLUMNS, Cell, Column, Placed, layout
 from sockscope.present.format import count
-from sockscope.present.row_cells import Row, RowCells
+from sockscope.present.row_cells import Block, RowCells, Strip
 from sockscope.present.text import sanitise, to_ascii
-from sockscope.present.width import cell_len, fit
+from sockscope.present.width import are_narrow, cell_len, fit
 
+_SLICE = 500  # rows made at once
 PIPE_COLUMNS = ("glyph", "move", "process", "state", "local", "remote", "receive", "send", "why")
 # SGR codes of the terminal's own sixteen colours: they follow its theme.
 _COLOURS = {"severe": "1;31", "warning": "33", "dim": "2", "good": "32", "bar": "36", "header": "1"}
 
 
 def table_lines(
-    observation: Observation, sockets: Iterable[Socket], *, width: int | None, columns: tuple[str, ...] | None = None,
+    observation: Observation, sockets: Sequence[Socket], *, width: int | None, columns: tuple[str, ...] | None = None,
     header: bool = True, colour: bool = False, ascii: bool = False,  # noqa: A002  # as the option is called
 ) -> Iterator[str]:
     """Yield the lines, header first. `width` None: as wide as the content needs. Unknown columns: KeyError."""
+    slices = [sockets[start : start + _SLICE] for start in range(0, len(sockets), _SLICE)]
     names = columns or PIPE_COLUMNS
     if width is None:
         made = RowCells(observation, [(COLUMNS[name], None) for name in names])
-        rows: Iterable[Row] = list(made.rows(sockets))
-        placed = _natural([COLUMNS[name] for name in names], made.made)
+        blocks: Iterable[Block] = [made.block(rows) for rows in slices]
+        placed = _natural([COLUMNS[name] for name in names], made, blocks)
     else:
         placed = layout(width + 1, columns)  # the cursor's cell is not needed here
         made = RowCells(observation, [(place.column, place.width) for place in placed])
-        rows = made.rows(sockets)
+        blocks = map(made.block, slices)
     finish = to_ascii if ascii else str
     lines = _Lines(placed, made, colour=colour)
     if header:
-        titles = [Cell(place.column.title, "header") for place in placed]
-        yield finish(lines.of(([titles[at] for at in made.shaped], [titles[at] for at in made.own])))
-    for row in rows:
-        yield finish(lines.of(row))
+        yield finish(lines.header())
+    for block in blocks:
+        yield from map(finish, lines.of(block))
 
 
-def _natural(columns: Sequence[Column], made: Sequence[Sequence[Cell]]) -> tuple[Placed, ...]:
+def _natural(columns: Sequence[Column], made: RowCells, blocks: Iterable[Block]) -> tuple[Placed, ...]:
     """Place the columns as wide as their widest cell."""
+    widths = [max(1, cell_len(column.title)) for column in columns]
+    for at, cells in zip(made.shaped, zip(*made.shapes, strict=True), strict=bool(made.shapes)):
+        widths[at] = max(widths[at], *[cell_len(each.text) for each in cells])
+    for block in blocks:
+        for at, strip in zip(made.own, block.own, strict=True):
+            widths[at] = max(widths[at], *map(len if are_narrow(strip.texts) else cell_len, strip.texts))
     placed, x = [], 1
-    for column, cells in zip(columns, made, strict=True):
-        width = max([cell_len(column.title), 1, *[cell_len(each.text) for each in cells]])
+    for column, width in zip(columns, widths, strict=True):
         placed.append(Placed(column, x, width))
         x += width + 1
     return tuple(placed)
 
 
 class _Lines:
-    """Makes a line of a row's cells. What comes of a cell or of a shape is kept by identity: rows share them."""
+    """Makes lines of cells, without blanks at their ends. What comes of a shape is kept by identity: rows share it."""
 
     def __init__(self, placed: Sequence[Placed], cells: RowCells, *, colour: bool) -> None:
         ends = [1, *[place.x + place.width for place in placed]]
@@ -60,29 +66,39 @@ class _Lines:
         self._placed = placed
         self._colour = colour
         self._shaped, self._own = cells.shaped, cells.own
-        self._fitted: list[dict[int, str]] = [{} for _ in placed]
         self._templates: dict[int, tuple[Sequence[Cell], str]] = {}
 
-    def of(self, row: tuple[Sequence[Cell], Sequence[Cell]]) -> str:
-        """Return the line, without blanks at its end."""
-        shaped, own = row
-        known = self._templates.get(id(shaped))
-        template = known[1] if known is not None else self._template(shaped)
-        fitted = self._fitted
-        texts = [fitted[at].get(id(each)) or self._fit(at, each) for at, each in zip(self._own, own, strict=True)]
-        return (template % tuple(texts)).rstrip()
+    def header(self) -> str:
+        """Return the titles."""
+        titles = [self._piece(at, Cell(place.column.title, "header")) for at, place in enumerate(self._placed)]
+        return self._joined(titles).rstrip()
 
-    def _template(self, shaped: Sequence[Cell]) -> str:
+    def of(self, block: Block) -> list[str]:
+        """Return one line a row."""
+        known = self._templates
+        templates = [(known.get(id(shape)) or self._template(shape))[1] for shape in block.shaped]
+        if not self._own:
+            return [(template % ()).rstrip() for template in templates]
+        own = zip(*[self._fitted(at, strip) for at, strip in zip(self._own, block.own, strict=True)], strict=True)
+        return [(template % texts).rstrip() for template, texts in zip(templates, own, strict=True)]
+
+    def _template(self, shape: Sequence[Cell]) -> tuple[Sequence[Cell], str]:
         pieces = ["%s"] * len(self._placed)
-        for at, each in zip(self._shaped, shaped, strict=True):
+        for at, each in zip(self._shaped, shape, strict=True):
             pieces[at] = self._piece(at, each).replace("%", "%%")
-        template = "".join([gap + piece for gap, piece in zip(self._gaps, pieces, strict=True)])
-        self._templates[id(shaped)] = shaped, template  # with the cells themselves: so their id stays theirs
-        return template
+        made = self._templates[id(shape)] = shape, self._joined(pieces)  # with the cells, so that their id stays theirs
+        return made
 
-    def _fit(self, at: int, each: Cell) -> str:
-        text = self._fitted[at][id(each)] = self._piece(at, each)
-        return text
+    def _joined(self, pieces: Sequence[str]) -> str:
+        return "".join([gap + piece for gap, piece in zip(self._gaps, pieces, strict=True)])
+
+    def _fitted(self, at: int, strip: Strip) -> list[str]:
+        if self._colour and strip.cells is not None:
+            return [self._piece(at, each) for each in strip.cells]
+        texts, width, align = strip.texts, self._placed[at].width, self._placed[at].column.align
+        if max(map(len, texts)) > width or not are_narrow(texts):
+            return [fit(text, width, align) for text in texts]
+        return [text.rjust(width) for text in texts] if align == "right" else [text.ljust(width) for text in texts]
 
     def _piece(self, at: int, each: Cell) -> str:
         place = self._placed[at]

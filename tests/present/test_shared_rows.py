@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import msgspec
 import pytest
 from builders import make_snapshot, make_socket
+from msgspec import structs
 from msgspec.structs import replace
 
+from sockscope.model.names import Names
 from sockscope.model.observation import Observation
 from sockscope.model.process import Process
 from sockscope.model.socket import Endpoint, Socket, Timer
 from sockscope.model.verdict import Move, RowMove
 from sockscope.present import row_cells, table
-from sockscope.present.columns import COLUMNS, column_names, whole_cell
+from sockscope.present.columns import COLUMNS, Cell, column_names, whole_cell
 from sockscope.present.document import SocketRecords
 from sockscope.present.json import write_json
 from sockscope.present.lossless import ascii_json
@@ -84,10 +87,28 @@ def test_cells_that_rows_share_are_those_of_each_row() -> None:
     observation = seen(rows)
     columns = [COLUMNS[name] for name in column_names()]
     cells = row_cells.RowCells(observation, [(column, None) for column in columns])
-    for row, (shaped, own) in zip(rows, cells.rows(rows), strict=True):
-        told = dict(zip((columns[at].name for at in cells.shaped), shaped, strict=True))
-        told |= dict(zip((columns[at].name for at in cells.own), own, strict=True))
+    block = cells.block(rows)
+    for number, row in enumerate(rows):
+        told = {columns[at].name: cell for at, cell in zip(cells.shaped, block.shaped[number], strict=True)}
+        for at, strip in zip(cells.own, block.own, strict=True):
+            told[columns[at].name] = strip.cells[number] if strip.cells else Cell(strip.texts[number], "plain")
+            assert strip.texts[number] == told[columns[at].name].text
         assert told == {column.name: whole_cell(column, row, observation) for column in columns}
+
+
+@pytest.mark.parametrize("names", [Names(), Names(hosts={"10.0.0.1": "a\u202e日本"}, services={("tcp", 80): "http"})])
+@pytest.mark.parametrize("width", [None, 30, 80, 120])
+@pytest.mark.parametrize("colour", [False, True])
+def test_lines_made_together_are_those_of_each_row(names: Names, width: int | None, colour: bool) -> None:
+    """At a width; the columns of a pipe are as wide as all rows need, so there it is told but for the blanks."""
+    rows = odd(many(1200))
+    observation = structs.replace(seen(rows), names=names)
+    for columns in (None, ("state",), ("pid", "local", "remote", "user", "fd", "drops"), ("local", "command")):
+        how: dict[str, Any] = {"width": width, "columns": columns, "colour": colour, "header": False}
+        lines = list(table.table_lines(observation, rows, **how))
+        alone = [line for row in rows for line in table.table_lines(observation, [row], **how)]
+        assert [line.split() for line in lines] == [line.split() for line in alone]
+        assert width is None or lines == alone
 
 
 def test_a_cell_is_made_for_what_differs_only() -> None:
@@ -95,8 +116,15 @@ def test_a_cell_is_made_for_what_differs_only() -> None:
     for count in (100, 400):
         rows = many(count)
         cells = row_cells.RowCells(seen(rows), [(COLUMNS[name], None) for name in table.PIPE_COLUMNS])
-        assert len(list(cells.rows(rows))) == count
-        made[count] = dict(zip(table.PIPE_COLUMNS, map(len, cells.made), strict=True))
-    for name in ("glyph", "move", "process", "state", "receive", "send", "why"):
-        assert made[100][name] == made[400][name] <= 5, name
-    assert made[400]["local"] <= 400 / 2 + 3
+        assert len(cells.block(rows).shaped) == count
+        made[count] = dict(zip(table.PIPE_COLUMNS, cells.made, strict=True))
+        assert len(cells.shapes) == 2, "the idle ones', and the stalled one's"
+    assert made[100] == made[400]
+    assert max(made[100].values()) <= 5
+
+
+def test_ends_at_a_width_are_made_once_for_both_columns() -> None:
+    rows = many(400)
+    cells = row_cells.RowCells(seen(rows), [(COLUMNS[name], 8) for name in ("local", "remote")])
+    assert [len(strip.texts) for strip in cells.block(rows).own] == [400, 400]
+    assert sum(cells.made) <= 400 / 2 + 1 + 2, "each end, and the two addresses"

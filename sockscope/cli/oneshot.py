@@ -30,14 +30,16 @@ from sockscope.present.text import to_ascii
 def run_oneshot(options: argparse.Namespace, choices: Choices, selection: Selection) -> int:
     """Look, print, and return the exit code. Raises CannotReadError and SourceLostError."""
     text_output()  # closed: say so before the work
-    source = open_source(choices.source, probe=not options.no_probe)
+    follows = choices.mode == "ndjson" and choices.interval_s is not None
+    watches = choices.mode in ("why", "findings") or choices.findings
+    source = open_source(choices.source, probe=not options.no_probe, fork=not (follows or watches))
     try:
-        if choices.mode == "ndjson" and choices.interval_s is not None:
+        if follows:
             gc.enable()
             from sockscope.cli.following import follow  # noqa: PLC0415  # rules and details that one look needs not
 
             follow(source, whole_scope(selection.scope, pids=True), options, choices, selection)
-        if choices.mode in ("why", "findings") or choices.findings:
+        if watches:
             gc.enable()
             from sockscope.cli.watching import run_watch  # noqa: PLC0415  # likewise
 

@@ -165,7 +165,8 @@ def _bpf(btf: bool) -> Capability:
     if os.environ.get(NO_BPF):
         return Capability("owners", "BPF task_file iterator", False, f"forbidden by {NO_BPF}", gives)
     from sockscope.kernel.btf import Btf  # noqa: PLC0415 (5 MB of BTF are read for doctor only)
-    from sockscope.kernel.task_file import TaskFile, agrees_with_proc, find_offsets, split_by_process  # noqa: PLC0415
+    from sockscope.kernel.task_file import TaskFile, find_offsets  # noqa: PLC0415
+    from sockscope.kernel.task_file_records import agrees_with_proc, split_by_process  # noqa: PLC0415
 
     try:
         with open("/sys/kernel/btf/vmlinux", "rb") as file:  # noqa: PTH123

@@ -41,10 +41,14 @@ class LiveSource:
     """Implements model.source.Source for Linux with procfs.
 
     `open_channel` None reads /proc/net only (`--source proc`). `probe` False promises that no fd is ever borrowed.
+    `fork` says that this process has no threads, so that the first look may use a second core.
     """
 
-    def __init__(self, open_channel: Callable[[], Netlink] | None = Netlink, *, probe: bool = True) -> None:
+    def __init__(
+        self, open_channel: Callable[[], Netlink] | None = Netlink, *, probe: bool = True, fork: bool = False,
+    ) -> None:
         self._probe = probe
+        self._fork = fork
         own = netns_of()
         self._netns = own or 0  # a kernel without namespaces, or it may not be told
         self._kernel = os.uname().release
@@ -124,7 +128,9 @@ class LiveSource:
             if tables.has_lost_bound():  # connected behind the back of both? Else it is closed
                 tables.read_again("tcp", scope)
         else:
-            tables.read(scope)
+            tables.read_bound(scope)  # before the rest: who connects meanwhile is then in the table
+            first = self._fork and self._sequence == 1 and scope.pids is None
+            tables.read_tables(scope, owners.fork if first else _nothing)
             others.read(scope)
         self._is_quiet = _TWO_CORES and not (tables.has_new_inodes or others.has_new_inodes)
         return owners.refresh(chain.from_iterable(self._inodes()), scope.pids, ahead if self._is_quiet else None)
@@ -243,7 +249,11 @@ def _boot_id() -> str:
         return ""
 
 
-def make_live(kind: str | None, *, probe: bool) -> LiveSource:
+def make_live(kind: str | None, *, probe: bool, fork: bool = False) -> LiveSource:
     """`kind` None or netlink: netlink with /proc behind it; proc: text tables only."""
-    return LiveSource(None if kind == "proc" else Netlink, probe=probe)
+    return LiveSource(None if kind == "proc" else Netlink, probe=probe, fork=fork)
+
+
+def _nothing() -> None:
+    pass
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+from typing import TYPE_CHECKING
+
 from sockscope.collect.holder_map import HolderMap
 from sockscope.collect.owner_entry import Entry
 from sockscope.kernel.malformed import MalformedError
 from sockscope.kernel.offset_cache import cache_folder, key_of_kernel, load, save
 from sockscope.kernel.proc_fd import FdDirectory, stat_fds
 from sockscope.kernel.proc_stat import read_file
-from sockscope.kernel.task_file import (
-    Offsets,
-    TaskFile,
-    agrees_with_proc,
-    find_offsets,
-    sockets_of,
-    split_by_process,
-)
+from sockscope.kernel.task_file_records import agrees_with_proc, sockets_of, split_by_process
+
+if TYPE_CHECKING:
+    from sockscope.kernel.task_file import Offsets, TaskFile  # where another process reads for us, ctypes is not needed
 
 _SYS_ADMIN, _PERFMON, _BPF = 1 << 21, 1 << 38, 1 << 39  # include/uapi/linux/capability.h
 
 
 class OwnerIterator:
-    """The map as the kernel tells it. Every method may raise OSError or MalformedError: then /proc must do."""
+    """The map as the kernel tells it. Every method may raise OSError or MalformedError: then /proc must do.
 
-    def __init__(self, program: TaskFile) -> None:
+    `program` is None where another process read the records for us.
+    """
+
+    def __init__(self, program: TaskFile | None) -> None:
         self.map = HolderMap()
         self.entries: dict[int, Entry] = {}
         self.look = 0
@@ -33,15 +35,21 @@ class OwnerIterator:
 
     def read_raw(self) -> bytes:
         """Read all records now, for `read`; any thread may, while this one does something else."""
+        if self._program is None:
+            raise OSError(errno.ENODEV, "no program")
         return self._program.read()
 
-    def read(self, raw: bytes | None = None) -> None:
-        """Look again, or take `raw` for the look. Decodes the sockets of those processes only whose records differ."""
+    def read(self, raw: bytes | None = None, but: int = 0) -> None:
+        """Look again, or take `raw` for the look. Decodes the sockets of those processes only whose records differ.
+
+        `but` is a process to leave out.
+        """
         self.look += 1
         if raw is None:
             raw = self.read_raw()
         if raw != self._raw:
             groups = split_by_process(raw)
+            groups.pop(but, None)
             if self._raw is None and not _is_trusted(self._program, groups):
                 raise MalformedError("task_file: it does not tell of our own fds what /proc tells")
             self._apply(groups)
@@ -50,7 +58,8 @@ class OwnerIterator:
 
     def close(self) -> None:
         """Unload the program; more than once does no harm."""
-        self._program.close()
+        if self._program is not None:
+            self._program.close()
 
     def _apply(self, groups: dict[int, bytes]) -> None:
         before, self._groups = self._groups, groups
@@ -83,8 +92,9 @@ def open_iterator() -> OwnerIterator | None:
     if not may_load():
         return None
     try:
-        at = _offsets()
-        return OwnerIterator(TaskFile(at))
+        from sockscope.kernel.task_file import TaskFile  # noqa: PLC0415 (ctypes costs 3 ms)
+
+        return OwnerIterator(TaskFile(_offsets()))
     except (OSError, MalformedError):
         return None
 
@@ -108,6 +118,7 @@ def _offsets() -> Offsets:
     import os  # noqa: PLC0415
 
     from sockscope.kernel.btf import VMLINUX, Btf  # noqa: PLC0415 (with a warm cache it is not needed)
+    from sockscope.kernel.task_file import Offsets, find_offsets  # noqa: PLC0415 (ctypes)
 
     folder = cache_folder()
     key = key_of_kernel(os.stat(VMLINUX).st_size)  # noqa: PTH116
@@ -121,12 +132,14 @@ def _offsets() -> Offsets:
     return at
 
 
-def _is_trusted(program: TaskFile, groups: dict[int, bytes]) -> bool:
+def _is_trusted(program: TaskFile | None, groups: dict[int, bytes]) -> bool:
     """Compare what it tells of ourselves with /proc, on a socket opened for that where we have none.
 
     Another thread of ours may open or close a socket between the two, so a first mismatch is tried again.
     """
     agrees = agrees_with_proc(groups)
+    if program is None:
+        return agrees is True
     if agrees is None:
         import socket  # noqa: PLC0415 (nearly always we have a netlink socket)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from sockscope.kernel.gone import is_gone
 from sockscope.kernel.proc_fd import FdDirectory
@@ -31,6 +32,14 @@ class Entry:
             return self.directory.open_fds > 0
         stat = read_stat(self.pid, root)
         return stat is None or not (stat.flags & PF_KTHREAD or stat.state == "Z")
+
+
+class Reading(NamedTuple):
+    """A process's sockets by fd, and its directory and number of fds when they were read."""
+
+    directory: FdDirectory
+    links: int
+    sockets: dict[int, int]
 
 
 def read_facts(entry: Entry, root: str, *, has_counts: bool) -> Process | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from sockscope.collect.holder_map import HolderMap
-from sockscope.collect.owner_entry import Entry
+from sockscope.collect.owner_entry import Entry, Reading
 from sockscope.kernel.gone import is_gone
 from sockscope.kernel.proc_fd import FdDirectory, FdFolder, list_pids, socket_inode, stat_fds
 from sockscope.kernel.proc_stat import read_file, read_stat
@@ -27,6 +27,7 @@ class OwnerScan:
         self.entries: dict[int, Entry] = {}
         self.gaps: list[Gap] = []
         self.look = 0  # the number of this look
+        self.readings: dict[int, Reading] = {}  # of processes, made for the look to come (owner_fork)
         self.hides_others = False  # processes of others are not even listed
         self._root = root
         self._pids = pids
@@ -47,6 +48,7 @@ class OwnerScan:
             self._drop(pid)
         for pid in pids:
             self._look_at(pid)
+        self.readings = {}
 
     @property
     def failed(self) -> int:
@@ -142,6 +144,10 @@ class OwnerScan:
             self.map.put(pid, {})
 
     def _read(self, entry: Entry, known: Mapping[int, int]) -> int:
+        reading = self.readings.pop(entry.pid, None)
+        if reading is not None and reading.directory == entry.directory:
+            self._note(entry, reading)
+            return reading.links
         try:
             with FdFolder(entry.pid, self._root) as folder:
                 directory = folder.stat()
@@ -149,6 +155,7 @@ class OwnerScan:
                     return 0
                 names = folder.names()
                 found, read = self._read_links(folder, names, known)
+                reading = Reading(directory, len(names), found)
         except PermissionError:
             entry.refused, entry.refused_at = True, self.look
             self.map.put(entry.pid, {})
@@ -160,14 +167,17 @@ class OwnerScan:
                 self._failed.append(error)
                 entry.directory = FdDirectory(-1, entry.directory.inode)
             return 1
+        self._note(entry, reading)
+        return read
+
+    def _note(self, entry: Entry, reading: Reading) -> None:
         entry.refused = False
-        count = directory.open_fds if self._has_counts else len(names)
+        count = reading.directory.open_fds if self._has_counts else reading.links
         if entry.directory.open_fds != count:
             entry.changed_at = self.look
-        entry.directory = FdDirectory(count, directory.inode)
-        if self.map.put(entry.pid, found):
+        entry.directory = FdDirectory(count, reading.directory.inode)
+        if self.map.put(entry.pid, reading.sockets):
             entry.changed_at = self.look
-        return read
 
     def _read_links(self, folder: FdFolder, names: list[str], known: Mapping[int, int]) -> tuple[dict[int, int], int]:
         if not known:

@@ -9,8 +9,10 @@ from sockscope.model.source import Source, SourceLostError
 KINDS = ("netlink", "proc", "psutil")
 
 
-def open_source(kind: str | None, *, probe: bool = True) -> Source:
+def open_source(kind: str | None, *, probe: bool = True, fork: bool = False) -> Source:
     """Open the source of this kind, or the best one here for None. Raises SourceLostError with one line that says why.
+
+    `fork` says that this process has no threads and may fork for speed.
 
     The kinds' modules are imported here and not above: the one-shot path must not pay for psutil.
     """
@@ -25,4 +27,4 @@ def open_source(kind: str | None, *, probe: bool = True) -> Source:
         raise SourceLostError(f"source {kind!r} needs /proc, which is not mounted here")
     from sockscope.collect.live import make_live  # noqa: PLC0415
 
-    return make_live(kind, probe=probe)
+    return make_live(kind, probe=probe, fork=fork)

@@ -50,6 +50,7 @@ class Tables:
         self._refused: dict[str, int] = {}  # protocol -> errno: asked once, as refusals can flood an audit log
         self._plans = dict(PLANS)
         self._tables: dict[str, RowTable] = {}
+        self._received: list[tuple[str, RowTable]] = []  # protocol and table with a dump that is not decoded yet
         self._texts: dict[str, set[SocketKey]] = {}
 
     def read(self, scope: Scope) -> None:
@@ -66,8 +67,12 @@ class Tables:
         else:
             self.bound.forget()
 
-    def read_tables(self, scope: Scope) -> None:
-        """Look at all but `bound`. Never raises."""
+    def read_tables(self, scope: Scope, received: Callable[[], None] = lambda: None) -> None:
+        """Look at all but `bound`. Never raises.
+
+        `received` is called when every table's bytes are here and before they are decoded: what is asked of the kernel
+        from then on is younger than they are.
+        """
         self.sources, self.gaps, self._has_changed, self.has_new_inodes = {}, [], False, False
         self.incomplete = set()
         for protocol in ORDER:
@@ -75,10 +80,13 @@ class Tables:
                 self._read_protocol(protocol, scope)
             else:
                 self._forget(protocol)
+        received()
+        self._update(scope)
 
     def read_again(self, protocol: str, scope: Scope) -> None:
         """Look at one table a second time within the same snapshot."""
         self._read_protocol(protocol, scope)
+        self._update(scope)
 
     @property
     def has_changed(self) -> bool:
@@ -129,12 +137,14 @@ class Tables:
             code = errno.EIO if error.errno is None else error.errno
             is_legacy = protocol == "tcp" and self._plans["tcp"] == (TCP_LEGACY,)
             if is_legacy and code in _FOR_GOOD and self._channel is not None:
+                self._received = [(mine, table) for mine, table in self._received if mine != protocol]
                 self._forget("tcp")
                 self._plans["tcp"] = TCP_BY_FAMILY
                 self._read_protocol(protocol, scope)
                 return
             if code in _FOR_GOOD:
                 self._refused[protocol] = code
+            self._received = [(mine, table) for mine, table in self._received if mine != protocol]
             self._forget_dumps(protocol)
             self._read_text(protocol, scope, code)
             return
@@ -168,10 +178,16 @@ class Tables:
             self.incomplete.add(protocol)
             if dump.trouble in _KEEP_THE_LAST and table.has_rows:
                 return
-        patch = table.update(self.sockets, expires=scope.timers)
-        if patch.malformed:
-            self.gaps.append(Gap(protocol, "malformed", patch.malformed, "rows that this version cannot read"))
-        self._apply(patch)
+        self._received.append((protocol, table))
+
+    def _update(self, scope: Scope) -> None:
+        """Decode what was received."""
+        for protocol, table in self._received:
+            patch = table.update(self.sockets, expires=scope.timers)
+            if patch.malformed:
+                self.gaps.append(Gap(protocol, "malformed", patch.malformed, "rows that this version cannot read"))
+            self._apply(patch)
+        self._received = []
 
     def _apply(self, patch: Patch) -> None:
         if not patch.put and not patch.gone:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sockscope.kernel.malformed import MalformedError
-from sockscope.kernel.task_file import RECORD, agrees_with_proc, sockets_of, split_by_process
+from sockscope.kernel.task_file_records import RECORD, agrees_with_proc, sockets_of, split_by_process
 
 RECORDS = st.lists(st.tuples(st.integers(1, 2**32 - 1), st.integers(1, 6), st.integers(0, 50)), max_size=60)
 

@@ -27,7 +27,7 @@ def check(data: bytes) -> None:
     tables = Tables(1, lambda: channel, _NO_FILES)
     for timers in (False, True, False):
         tables.read(Scope(_SCOPE.protocols, timers=timers))
-        for key, socket in tables.sockets.items():
+        for key, socket in tables.copy().items():
             assert key == socket.key
             check_socket(socket)
         for inode, key in tables.inodes.items():

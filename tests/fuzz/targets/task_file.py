@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sockscope.kernel.malformed import MalformedError
-from sockscope.kernel.task_file import RECORD, sockets_of, split_by_process
+from sockscope.kernel.task_file_records import RECORD, sockets_of, split_by_process
 
 TOKENS = (RECORD.pack(1, 1, 1), RECORD.pack(77, 1, 2), RECORD.pack(78, 2, 3))
 

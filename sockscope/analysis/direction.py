@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sockscope.analysis.peers import listening
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
 
@@ -16,20 +17,20 @@ def serves(snapshot: Snapshot, socket: Socket) -> bool | None:
     """
     if socket.remote is None or not socket.is_inet or socket.local.port is None or not socket.remote.port:
         return None
-    listening = _listening(snapshot)
-    if (socket.netns, socket.local.port) in listening:
+    doors = _doors(snapshot)
+    if (socket.netns, socket.local.port) in doors:
         return True
-    if (socket.netns, socket.remote.port) in listening:
+    if (socket.netns, socket.remote.port) in doors:
         return False
     return socket.local.port < min(socket.remote.port, _FIRST_EPHEMERAL)
 
 
-def _listening(snapshot: Snapshot) -> frozenset[tuple[int, int | None]]:
+def _doors(snapshot: Snapshot) -> frozenset[tuple[int, int | None]]:
     """(netns, port) of every listener; kept for the newest snapshot only (one table draws one snapshot)."""
     global _newest  # noqa: PLW0603  # a memo of one entry; replacing it is atomic
     memo = _newest
     if memo is not None and memo[0] is snapshot:
         return memo[1]
-    ports = frozenset((s.netns, s.local.port) for s in snapshot.sockets.values() if s.state == "LISTEN" and s.is_inet)
+    ports = frozenset((s.netns, s.local.port) for s in listening(snapshot) if s.is_inet)
     _newest = (snapshot, ports)
     return ports

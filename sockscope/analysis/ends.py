@@ -3,6 +3,9 @@
 peers.peer_of() indexes all rows of a snapshot when first asked, 30 ms at 100,000 rows. The rules of the move ask at
 every look, so memory keeps what they need: its cost follows the rows that came and went. Rows whose other end cannot
 be here, because no row has that local address, are not in it.
+
+One look alone is not worth it: few ask then, and what shows the look has peers' index made anyway. So memory keeps
+none after its first look, and the second one makes it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from sockscope.analysis.peers import normalised
+from sockscope.analysis.peers import normalised, peer_of
 from sockscope.model.snapshot import Changes, Snapshot
 from sockscope.model.socket import Socket, SocketKey
 
@@ -30,33 +33,45 @@ class Ends(Struct, frozen=True):
     more: Mapping[int, tuple[SocketKey, ...]] = {}
 
 
-def fold_ends(ends: Ends, before: Snapshot | None, now: Snapshot, changes: Changes) -> Ends:
+def fold_ends(ends: Ends | None, before: Snapshot | None, now: Snapshot, changes: Changes) -> Ends | None:
     """Bring it up to date; an address not seen before makes it anew, for rows that could not have a peer now can."""
-    fresh = now.sockets.values() if before is None else [row for key in changes.new if (row := now.sockets.get(key))]
-    came = {normalised(address) for address in {row.local.address for row in fresh}}
-    came -= ends.addresses
-    if came:
-        addresses = ends.addresses | came
-        first: dict[int, SocketKey] = {}
-        more: dict[int, tuple[SocketKey, ...]] = {}
-        _enter(now.sockets.values(), addresses, first, more)
-        return Ends(addresses, first, more)
-    old: Mapping[SocketKey, Socket] = before.sockets if before is not None else {}
-    rows = now.sockets
+    if before is None:
+        return None
+    rows, old = now.sockets, before.sockets
+    if ends is None:
+        return _made(rows, _addresses(rows.values()))
+    came = [row for key in changes.new if (row := rows.get(key)) is not None]
+    addresses = _addresses(came)
+    if not addresses <= ends.addresses:
+        return _made(rows, ends.addresses | addresses)
     left = [row for key in changes.gone if (row := old.get(key)) is not None and row.state not in ENDED]
     moved = [rows[key] for key in changes.changed if key in rows and key in old and rows[key].state != old[key].state]
-    born = [row for key in changes.new if (row := rows.get(key)) is not None and row.state not in ENDED]
+    born = [row for row in came if row.state not in ENDED]
     if not (left or moved or born):
         return ends
     first, more = dict(ends.first), dict(ends.more)
     for socket in (*left, *moved):
         _remove(socket, first, more)
-    _enter((*moved, *born), ends.addresses, first, more)
+    _enter([(socket.key, socket) for socket in (*moved, *born)], ends.addresses, first, more)
     return Ends(ends.addresses, first, more)
 
 
-def other_end(ends: Ends, snapshot: Snapshot, socket: Socket) -> Socket | None:
+def _made(rows: Mapping[SocketKey, Socket], addresses: frozenset[str]) -> Ends:
+    first: dict[int, SocketKey] = {}
+    more: dict[int, tuple[SocketKey, ...]] = {}
+    _enter(rows.items(), addresses, first, more)
+    return Ends(addresses, first, more)
+
+
+def _addresses(rows: Iterable[Socket]) -> frozenset[str]:
+    return frozenset(normalised(address) for address in {row.local.address for row in rows})
+
+
+def other_end(ends: Ends | None, snapshot: Snapshot, socket: Socket) -> Socket | None:
     """Find the row of the other end, as peers.peer_of() does; None where it is not on this host or not unique."""
+    if ends is None:
+        peer = peer_of(snapshot, socket)
+        return None if peer is None or peer.state in ENDED else peer
     sockets = snapshot.sockets
     if socket.family == "unix":
         return sockets.get(ends.first.get(-socket.peer_inode, NO_KEY)) if socket.peer_inode else None
@@ -86,11 +101,11 @@ def other_end(ends: Ends, snapshot: Snapshot, socket: Socket) -> Socket | None:
 
 
 def _enter(
-    rows: Iterable[Socket], addresses: frozenset[str], first: dict[int, SocketKey],
+    rows: Iterable[tuple[SocketKey, Socket]], addresses: frozenset[str], first: dict[int, SocketKey],
     more: dict[int, tuple[SocketKey, ...]],
 ) -> None:
     is_here: dict[str, bool] = {}  # few addresses for many rows
-    for socket in rows:
+    for key, socket in rows:
         remote = socket.remote
         if remote is not None and remote.port:
             if socket.state in ENDED:
@@ -105,10 +120,7 @@ def _enter(
             if socket.family != "unix" or not socket.inode:
                 continue  # nobody asks for it
             place = -socket.inode
-        key = socket.key
-        if place not in first:
-            first[place] = key
-        elif first[place] != key and key not in more.get(place, ()):
+        if first.setdefault(place, key) != key and key not in more.get(place, ()):
             more[place] = (*more.get(place, ()), key)
 
 

@@ -31,6 +31,7 @@ COUNTER_SAMPLES = 11  # ten differences: the widest window of findings.md sectio
 DETAILS_KEPT = 1024  # sockets whose last details are kept; the feed reads at most 256 a refresh
 PROCESS_KEPT_S = 60.0
 MUTE_S = 600.0  # a disproof mutes a rule for that process so long
+NO_CHANGES = Changes(frozenset(), frozenset(), frozenset())
 DISPROOF_S = 10.0  # a read without a new arrival disproves "lost" only when it had waited this long
 
 
@@ -65,7 +66,7 @@ class Memory(Struct, frozen=True):
     process_details: Mapping[tuple[int, int | None], ProcessDetail] = {}
     fd_trends: Mapping[int, FdTrend] = {}
     listeners: Listeners = {}
-    ends: Ends = Ends()
+    ends: Ends | None = None  # None after the first look: ends.other_end() then asks the index of that look
     accepts: Mapping[Port, Accepts] = {}
     closes: Mapping[Port, float] = {}  # by service port: when a CLOSE_WAIT was last seen to end
     waiting: Mapping[Port, tuple[float, bool]] = {}  # oldest connection not accepted: since, and whether that is exact
@@ -101,7 +102,7 @@ def remember(memory: Memory, snapshot: Snapshot, details: Iterable[SocketDetail 
     if before is not None and (before.boot_id, before.host) != (snapshot.boot_id, snapshot.host):
         memory, before = EMPTY, None
     at_s, sample = snapshot.monotonic_s, memory.sample + 1
-    changes = difference(before, snapshot)
+    changes = difference(before, snapshot) if before is not None else NO_CHANGES  # each part sees that all is new
     moment = Moment(at_s, sample, had_before=before is not None)
     kept = _fold_tracks(memory.tracks, before, snapshot, changes, moment)
     if before is None:
@@ -132,7 +133,7 @@ def difference(before: Snapshot | None, now: Snapshot) -> Changes:
         return now.changes
     old, new = before.sockets, now.sockets
     if old is new:
-        return Changes(frozenset(), frozenset(), frozenset())
+        return NO_CHANGES
     differing = [key for key, socket in new.items() if old.get(key) is not socket]
     born = frozenset(key for key in differing if key not in old)
     gone = frozenset(old.keys() - new.keys()) if len(old) + len(born) != len(new) else frozenset[SocketKey]()
@@ -143,7 +144,7 @@ def _fold_tracks(
     kept: Mapping[SocketKey, Track], before: Snapshot | None, now: Snapshot, changes: Changes, moment: Moment
 ) -> Mapping[SocketKey, Track]:
     if before is None:
-        return {key: tracks.fold(None, None, row, moment) for key, row in now.sockets.items() if tracks.has_track(row)}
+        return {key: tracks.fold(None, None, row, moment) for key, row in tracks.restless(now.sockets)}
     folded, old = dict(kept), before.sockets
     for key in changes.gone:
         folded.pop(key, None)

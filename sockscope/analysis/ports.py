@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from sockscope.analysis.peers import listening
 from sockscope.analysis.tracks import Track
 from sockscope.model.snapshot import Changes, Snapshot
 from sockscope.model.socket import Socket, SocketKey
@@ -40,7 +41,7 @@ def fold_listeners(
             if not folded[port]:
                 del folded[port]
     if before is None:
-        came = [socket for socket in now.sockets.values() if _listens(socket)]
+        came = [socket for socket in listening(now) if _listens(socket)]
     else:
         restless = (*changes.new, *changes.changed)
         came = [socket for key in restless if (socket := now.sockets.get(key)) is not None and _listens(socket)]

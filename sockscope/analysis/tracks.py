@@ -7,9 +7,11 @@ by the memory's own time and sample number. Everything here is a pure function.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
-from sockscope.model.socket import Socket
+from sockscope.model.socket import Socket, SocketKey
 
 DROPS_KEPT = 10  # samples; the widest window a rule of findings.md section 3 asks for
 AT_REST = frozenset({"TIME_WAIT", "CLOSE"})  # of TCP: nobody's move, and often tens of thousands
@@ -64,6 +66,17 @@ def has_track(socket: Socket) -> bool:
         return True
     timer = socket.timer
     return timer is not None and (timer.kind != "keepalive" or timer.retransmits > 0)
+
+
+def restless(sockets: Mapping[SocketKey, Socket]) -> list[tuple[SocketKey, Socket]]:
+    """List the rows that `has_track()`: of 100,000 at rest in 5 ms, as few need more than the first questions."""
+    return [
+        (key, row) for key, row in sockets.items()
+        if (
+            row.state != "ESTABLISHED" or row.receive_queued or row.send_queued or row.timer is not None
+            or not row.inode or row.protocol != "tcp"
+        ) and has_track(row)
+    ]
 
 
 def fold(track: Track | None, before: Socket | None, now: Socket, moment: Moment) -> Track:

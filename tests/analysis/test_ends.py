@@ -64,6 +64,28 @@ def test_an_address_that_appears_later() -> None:
     assert other_end(script.memory.ends, script.snapshot, client) is None
 
 
+def test_one_look_makes_none_and_asks_the_index_of_that_look() -> None:
+    client, server = make_socket("192.0.2.1:4000", "192.0.2.2:80"), make_socket("192.0.2.2:80", "192.0.2.1:4000")
+    script = Script().look(client, server)
+    assert script.memory.ends is None
+    assert other_end(script.memory.ends, script.snapshot, client) is server
+    script.look(client, server)
+    assert script.memory.ends is not None
+    assert other_end(script.memory.ends, script.snapshot, client) is server
+
+
+def test_an_end_that_is_over_is_none_from_the_first_look_on() -> None:
+    client = make_socket("192.0.2.1:4000", "192.0.2.2:80", state="LAST_ACK")
+    over = make_socket("192.0.2.2:80", "192.0.2.1:4000", state="TIME_WAIT")
+    script = Script()
+    for _ in range(3):
+        script.look(client, over)
+        assert peer_of(script.snapshot, client) is over
+        assert other_end(script.memory.ends, script.snapshot, client) is None
+
+
 def test_rows_whose_other_end_cannot_be_here_cost_nothing() -> None:
-    script = Script().look(*(make_socket("192.0.2.1:80", f"198.51.100.1:{port}") for port in range(1, 500)))
+    rows = [make_socket("192.0.2.1:80", f"198.51.100.1:{port}") for port in range(1, 500)]
+    script = Script().look(*rows).look(*rows)
+    assert script.memory.ends is not None
     assert script.memory.ends.first == {}

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from sockscope.analysis.peers import normalised, peer_of
+from sockscope.analysis.peers import living_peer_of, normalised
 from sockscope.model.snapshot import Changes, Snapshot
 from sockscope.model.socket import Socket, SocketKey
 
@@ -44,9 +44,9 @@ def fold_ends(ends: Ends | None, before: Snapshot | None, now: Snapshot, changes
     addresses = _addresses(came)
     if not addresses <= ends.addresses:
         return _made(rows, ends.addresses | addresses)
-    left = [row for key in changes.gone if (row := old.get(key)) is not None and row.state not in ENDED]
+    left = [row for key in changes.gone if (row := old.get(key)) is not None and _is_end(row)]
     moved = [rows[key] for key in changes.changed if key in rows and key in old and rows[key].state != old[key].state]
-    born = [row for row in came if row.state not in ENDED]
+    born = [row for row in came if _is_end(row)]
     if not (left or moved or born):
         return ends
     first, more = dict(ends.first), dict(ends.more)
@@ -68,10 +68,9 @@ def _addresses(rows: Iterable[Socket]) -> frozenset[str]:
 
 
 def other_end(ends: Ends | None, snapshot: Snapshot, socket: Socket) -> Socket | None:
-    """Find the row of the other end, as peers.peer_of() does; None where it is not on this host or not unique."""
+    """Find the row of the other end, as peers.living_peer_of() does; None where it is not here or not unique."""
     if ends is None:
-        peer = peer_of(snapshot, socket)
-        return None if peer is None or peer.state in ENDED else peer
+        return living_peer_of(snapshot, socket)
     sockets = snapshot.sockets
     if socket.family == "unix":
         return sockets.get(ends.first.get(-socket.peer_inode, NO_KEY)) if socket.peer_inode else None
@@ -98,6 +97,11 @@ def other_end(ends: Ends | None, snapshot: Snapshot, socket: Socket) -> Socket |
     if here is not None or near.startswith("127.") or near == "::1":
         return here  # loopback never leaves its namespace
     return elsewhere[0] if len(elsewhere) == 1 else None
+
+
+def _is_end(row: Socket) -> bool:
+    """Whether it can be an other end; a unix datagram socket is in CLOSE until it connects itself."""
+    return row.state not in ENDED or row.remote is None
 
 
 def _enter(

@@ -28,6 +28,18 @@ def peer_of(snapshot: Snapshot, socket: Socket) -> Socket | None:
     return _peer_in(_index_of(snapshot), socket)
 
 
+def living_peer_of(snapshot: Snapshot, socket: Socket) -> Socket | None:
+    """Find it among the TCP rows that are not over: what has ended is read by nobody and sends nothing."""
+    index = _index_of(snapshot)
+    local, remote = socket.local, socket.remote
+    if remote is None or not remote.port or local.port is None or not socket.is_inet:
+        return _peer_in(index, socket)
+    first, more = index.by_ports
+    pair = (remote.port << 16) | local.port
+    rows = (first[pair], *more.get(pair, ())) if pair in first else ()
+    return _inet_peer([row for row in rows if row.state not in _REPLACED], socket)
+
+
 def finder(snapshot: Snapshot) -> Callable[[Socket], Socket | None]:
     """Return `peer_of` for many sockets of one snapshot. It keeps the rows, not the snapshot, alive."""
     index = _index_of(snapshot)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scripted import Script, change, make_unix
 
 from sockscope.analysis.ends import other_end
-from sockscope.analysis.peers import normalised, peer_of
+from sockscope.analysis.peers import living_peer_of, normalised, peer_of
 from sockscope.model.socket import Socket
 
 ADDRESSES = ["127.0.0.1", "192.0.2.1", "192.0.2.2", "::ffff:127.0.0.1"]
@@ -47,9 +47,11 @@ def test_they_agree_with_the_index_over_all_rows(script: list[list[tuple[Socket,
         shown = [change(row, state=state) for row, state in rows]
         fed.look(*shown)
         for row in shown:
+            living = living_peer_of(fed.snapshot, row)
+            assert other_end(fed.memory.ends, fed.snapshot, row) is living
             peer = peer_of(fed.snapshot, row)
-            if peer is None or peer.state != "TIME_WAIT":  # of those that ended memory keeps none
-                assert other_end(fed.memory.ends, fed.snapshot, row) is peer
+            if peer is None or peer.state != "TIME_WAIT":
+                assert living is peer
 
 
 def test_an_address_that_appears_later() -> None:
@@ -82,6 +84,15 @@ def test_an_end_that_is_over_is_none_from_the_first_look_on() -> None:
         script.look(client, over)
         assert peer_of(script.snapshot, client) is over
         assert other_end(script.memory.ends, script.snapshot, client) is None
+
+
+def test_a_datagram_socket_of_unix_is_an_end_though_in_close() -> None:
+    server = make_unix(b"/run/log", type="dgram", state="CLOSE")
+    client = make_unix(type="dgram", peer_inode=server.inode)
+    script = Script()
+    for rows in ((client,), (client,), (client, server), (client, server)):
+        script.look(*rows)
+        assert other_end(script.memory.ends, script.snapshot, client) is (server if server in rows else None)
 
 
 def test_rows_whose_other_end_cannot_be_here_cost_nothing() -> None:

@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from sockscope.kernel import proc_net
 from sockscope.kernel.digits import hexadecimal, is_decimal
 from sockscope.kernel.malformed import MalformedError
+from sockscope.kernel.proc_counters import parse_counters
 from sockscope.model.snapshot import Counters
 
 SYSCTLS = (
@@ -190,8 +190,8 @@ def _names(*names: str) -> Callable[[bytes | None], dict[str, int]]:
 
 # In the order in which their names stand in the values.
 _FILES: tuple[tuple[str, Callable[[bytes | None], dict[str, int]]], ...] = (
-    ("self/net/netstat", proc_net.parse_counters),
-    ("self/net/snmp", proc_net.parse_counters),
+    ("self/net/netstat", parse_counters),
+    ("self/net/snmp", parse_counters),
     ("self/net/snmp6", parse_snmp6),
     ("self/net/sockstat", parse_sockstat),
     ("self/net/softnet_stat", parse_softnet),

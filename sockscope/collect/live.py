@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from sockscope.collect.ahead import Ahead
 from sockscope.collect.counters import CounterReader
 from sockscope.collect.other_namespaces import OtherNamespaces
 from sockscope.collect.owners import OwnerMap
@@ -121,6 +120,8 @@ class LiveSource:
         tables, others, owners = self._tables, self._others, self._owners
         ahead: bytes | None = None
         if self._is_quiet and scope.pids is None and owners.can_read_ahead:
+            from sockscope.collect.ahead import Ahead  # noqa: PLC0415 (threads cost 0.7 ms that one look needs not)
+
             beside = Ahead(lambda: self._read_beside(scope))
             tables.read_tables(scope)
             others.read(scope)

@@ -5,17 +5,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Collection, Iterable
 
-from msgspec.structs import replace
-
 from sockscope.collect.bound import BoundSockets
 from sockscope.collect.plans import BY_TEXT_ONLY, ORDER, PLANS, TCP_BY_FAMILY, TCP_LEGACY, WITHOUT_PORTS, Plan
 from sockscope.collect.row_table import Patch, RowTable
 from sockscope.kernel.netlink import Netlink, NetlinkError
-from sockscope.kernel.proc_net import TABLES as TEXT_TABLES
-from sockscope.kernel.proc_net import read_table
 from sockscope.model.gap import Gap
 from sockscope.model.snapshot import Scope
-from sockscope.model.socket import Socket, SocketKey, Timer
+from sockscope.model.socket import Socket, SocketKey
 
 _NOT_PERMITTED = frozenset({errno.EPERM, errno.EACCES})
 # Refusals that will not change while we run; after any other failure netlink is tried again at the next look.
@@ -230,25 +226,16 @@ class Tables:
         self._apply(Patch({}, gone))
 
     def _read_text(self, protocol: str, scope: Scope, refused: int | None) -> None:
-        if protocol not in TEXT_TABLES:
-            self.gaps.append(_no_table(protocol, refused))
-            return
-        try:
-            found, malformed, missed = read_table(protocol, self.netns, self.root)
-        except OSError as error:
-            self.gaps.append(_unread(protocol, error))
+        from sockscope.collect.text_tables import read_text  # noqa: PLC0415 (netlink nearly always gives all)
+
+        look = read_text(protocol, self.netns, self.root, scope, refused)
+        self.gaps += look.gaps
+        if look.sockets is None:
             return
         self.sources[protocol] = "proc"
-        if refused is not None:
-            self.gaps.append(_fallback(protocol, refused))
-        if missed is not None:
-            self.gaps.append(_unread(protocol, missed))
+        if not look.whole:
             self.incomplete.add(protocol)
-        if malformed:
-            self.gaps.append(Gap(protocol, "malformed", malformed, "lines that this version cannot read"))
-        if not scope.timers:
-            found = [_without_expiry(socket) for socket in found]
-        self._apply(self._text_patch(protocol, _at_ports(found, scope.ports)))
+        self._apply(self._text_patch(protocol, look.sockets))
 
     def _text_patch(self, protocol: str, found: Iterable[Socket]) -> Patch:
         now = {socket.key: socket for socket in found}
@@ -267,47 +254,3 @@ _TROUBLE = {
     "timed_out": "the kernel did not answer in time; the last whole look is shown",
     "malformed": "messages that are none",
 }
-
-
-def _without_expiry(socket: Socket) -> Socket:
-    """Mask the timer's remaining time, as in the netlink tables, so that an idle row stays equal."""
-    if socket.timer is None:
-        return socket
-    return replace(socket, timer=Timer(socket.timer.kind, socket.timer.retransmits))
-
-
-def _at_ports(sockets: Iterable[Socket], ports: tuple[tuple[int, int], ...] | None) -> Iterable[Socket]:
-    if ports is None:
-        return sockets
-    return [
-        socket for socket in sockets
-        if any(
-            end is not None and end.port is not None and low <= end.port <= high
-            for end in (socket.local, socket.remote) for low, high in ports
-        )
-    ]
-
-
-def _unread(protocol: str, error: OSError) -> Gap:
-    reasons = {errno.ENOENT: "unsupported", errno.EPERM: "not_permitted", errno.EACCES: "not_permitted"}
-    reason = reasons.get(error.errno or 0, "failed")
-    return Gap(protocol, reason, detail=f"/proc/net/{protocol}: {error.strerror}")
-
-
-def _no_table(protocol: str, code: int | None) -> Gap:
-    reason = "not_permitted" if code in _NOT_PERMITTED else "unsupported"
-    return Gap(protocol, reason, detail=f"{_why(code or 0)}, and /proc/net has no such table")
-
-
-def _fallback(protocol: str, code: int) -> Gap:
-    return Gap(protocol, "fallback", detail=f"{_why(code)}; read from /proc/net without buffer sizes and cookies")
-
-
-def _why(code: int) -> str:
-    if code == 0:
-        return "netlink is off"
-    if code in _NOT_PERMITTED:
-        return "netlink is not permitted"
-    if code == errno.ENOENT:
-        return "the kernel has no sock_diag handler for it"
-    return f"netlink failed with {errno.errorcode.get(code, code)}"

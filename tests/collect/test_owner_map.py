@@ -203,7 +203,7 @@ def test_bpf_refused(own_socket: int, monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(owner_bpf, "may_load", lambda: True)
-    monkeypatch.setattr(owner_bpf, "TaskFile", refuse)
+    monkeypatch.setattr("sockscope.kernel.task_file.TaskFile", refuse)
     assert_by_proc(own_socket)
 
 

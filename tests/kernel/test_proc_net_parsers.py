@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sockscope.collect.counters import parse_snmp6, parse_softnet
 from sockscope.kernel.digits import decimal, hexadecimal, signed
 from sockscope.kernel.malformed import MalformedError
+from sockscope.kernel.proc_counters import parse_counters
 from sockscope.kernel.proc_net import (
-    parse_counters,
     parse_inet,
     parse_netlink,
     parse_packet,

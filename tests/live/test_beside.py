@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sockscope.collect import live
+from sockscope.collect import ahead
 from sockscope.collect.ahead import Ahead
 from sockscope.collect.live import LiveSource
 from sockscope.model.snapshot import Scope, Snapshot
@@ -50,7 +50,7 @@ def test_a_socket_that_comes_has_its_holder_at_once(source: LiveSource, monkeypa
             made.append(socket.create_server(("127.0.0.1", 0)))
 
     made: list[socket.socket] = []
-    monkeypatch.setattr(live, "Ahead", Late)
+    monkeypatch.setattr(ahead, "Ahead", Late)
     if beside(source).sources["owners"] != "bpf":
         pytest.skip("BPF is not permitted here")
     for _ in range(5):

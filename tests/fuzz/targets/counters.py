@@ -14,7 +14,7 @@ from sockscope.collect.counters import (
     parse_softnet,
 )
 from sockscope.collect.facts import parse_fd_limit
-from sockscope.kernel.proc_net import parse_counters
+from sockscope.kernel.proc_counters import parse_counters
 
 PARSERS: tuple[Callable[[bytes], Mapping[str, int]], ...] = (
     parse_counters, parse_snmp6, parse_sockstat, parse_softnet, parse_conntrack,

@@ -19,7 +19,7 @@ def find(scene: Scene) -> Iterator[Finding]:
     TIME_WAIT does not count where tcp_tw_reuse lets connect() take its port again: 1, or 2 on loopback
     (tcp_ipv4.c tcp_twsk_unique).
     """
-    accepted = sum(one.connections for one in scene.observation.servers or ())  # on the listener's port, not a chosen one
+    accepted = sum(one.connections for one in scene.observation.servers or ())  # at the listener's port, not a chosen
     callers = len(scene.snapshot.sockets) - accepted
     for netns in scene.namespaces:
         low, high = (scene.counter(netns, f"sysctl.ip_local_port_range.{end}") for end in ("low", "high"))

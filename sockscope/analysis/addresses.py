@@ -9,7 +9,7 @@ import re
 import socket as sockets
 from functools import lru_cache
 
-_ZONE = re.compile(r"[\w.@-]{1,15}", re.ASCII).fullmatch  # an interface's name: fe80::1%eth0
+_ZONE = r"[\w.@-]{1,15}"  # an interface's name: fe80::1%eth0
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 
 
@@ -18,7 +18,7 @@ def address_number(text: str) -> tuple[int, int] | None:
     """(32 or 128, value) of a numeric address; a v4-mapped one counts as IPv4; None for anything else."""
     family = sockets.AF_INET6 if ":" in text else sockets.AF_INET
     address, percent, zone = text.partition("%")
-    if percent and (family != sockets.AF_INET6 or not _ZONE(zone)):
+    if percent and (family != sockets.AF_INET6 or not re.fullmatch(_ZONE, zone, re.ASCII)):
         return None
     try:
         packed = sockets.inet_pton(family, address)

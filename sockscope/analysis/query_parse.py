@@ -16,7 +16,7 @@ from msgspec import Struct
 
 _MOST_TERMS = 500  # and as deep: a pasted novel must not exhaust the stack
 _MOST_DEPTH = 60
-_FIELD = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)(?: *(>=|<=|>|<)|(=|:))")
+_FIELD = r"([A-Za-z_][A-Za-z0-9_-]*)(?: *(>=|<=|>|<)|(=|:))"  # re compiles it at the first term: most runs have none
 _WORDS = {"and": "and", "or": "or", "not": "not", "&&": "and", "||": "or", "!": "not"}
 
 
@@ -120,7 +120,7 @@ def _tokens(text: str) -> list[Token]:
 
 
 def _term_token(text: str, start: int) -> tuple[Token, int]:
-    match = _FIELD.match(text, start)
+    match = re.compile(_FIELD).match(text, start)
     field, operator, at = "", "", start
     # `fe80::1` and `a::b` begin like a field, but no address has three colons in a row: `addr:::1` is one.
     if match and not (match[3] == ":" and _one_colon(text, match.end())):

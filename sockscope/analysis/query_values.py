@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from sockscope.analysis.query_parse import QueryError
 
-_NUMBER = re.compile(r"(\d{1,18}(?:\.\d{1,6})?)([a-zA-Z%]*)", re.ASCII)
+_NUMBER = r"(\d{1,18}(?:\.\d{1,6})?)([a-zA-Z%]*)"
 _SIZES: Mapping[str, float] = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
           "kb": 10**3, "mb": 10**6, "gb": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30,
           "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -94,7 +94,7 @@ def _compare(operator: str, bound: float) -> Test:
 def parse_number(text: str, units: str, position: int) -> float:
     """Return a number with its unit, in bytes, seconds or plain. Raises QueryError saying what is allowed."""
     table = {"size": _SIZES, "time": _TIMES}.get(units, _PLAIN)
-    match = _NUMBER.fullmatch(text)
+    match = re.fullmatch(_NUMBER, text, re.ASCII)
     if match is None or match[2].lower() not in table:
         allowed = {"size": "like 500, 64k, 1.5m, 64KiB", "time": "like 10, 500ms, 5s, 2m, 1h"}.get(units, "like 12")
         raise QueryError(f"'{text}' is no number {allowed}", position)

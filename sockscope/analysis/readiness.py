@@ -11,13 +11,14 @@ Everything here is a pure function of a few ints, memoised: neighbouring rows as
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+
+from msgspec import Struct
 
 UNLIMITED = 0xFFFF_FFFF  # TCP_NOTSENT_LOWAT's and its sysctl's "no limit"
 _MEMO = 8192
 
 
-class Verdict(NamedTuple):
+class Verdict(Struct, frozen=True, gc=False):
     """poll()'s verdict, why, and for sending whether send() itself would block (None: it would fail, or not known)."""
 
     ready: bool | None
@@ -25,7 +26,7 @@ class Verdict(NamedTuple):
     would_block: bool | None = None
 
 
-class Mark(NamedTuple):
+class Mark(Struct, frozen=True, gc=False):
     """SO_RCVLOWAT: `source` is read or default. `urgent`: the next byte is urgent and counts one more (None: maybe)."""
 
     bytes: int = 1
@@ -33,7 +34,7 @@ class Mark(NamedTuple):
     urgent: bool | None = False
 
 
-class Room(NamedTuple):
+class Room(Struct, frozen=True, gc=False):
     """What the receive side has: sk_rmem_alloc and sk_rcvbuf, and from tcp_info the window and the peer's segments.
 
     `is_settled`: the last data is older than any delayed acknowledgement, so `window` (advertised then) is today's.
@@ -148,7 +149,7 @@ def listener_readable(length: int) -> Verdict:
     return Verdict(True, f"{length:,} {word} to be accepted: readable")
 
 
-class Unsent(NamedTuple):
+class Unsent(Struct, frozen=True, gc=False):
     """TCP_NOTSENT_LOWAT where it is set (0 and UNLIMITED: it is not), and bounds of the bytes not sent yet."""
 
     lowat: int = 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -21,7 +20,7 @@ from sockscope.model.socket import Endpoint, Socket, SocketKey
 _SLACK_S = 0.1  # start times are cut to 10 ms, and read_at_s is when the request was made
 
 
-class Unit(NamedTuple):
+class Unit(Struct, frozen=True, gc=False):
     """`via` is direct, poll, select, io_uring (`number` is a tid) or epoll (`number` is the set's fd in `pid`)."""
 
     pid: int

@@ -20,6 +20,7 @@ from sockscope.cli.output import binary_output, speaks_unicode, terminal_width, 
 from sockscope.cli.selection import Selection, whole_scope
 from sockscope.collect.sources import open_source
 from sockscope.feed.conclude import conclude, with_details
+from sockscope.kernel.forked import idle_cores
 from sockscope.model.observation import Observation
 from sockscope.model.snapshot import Snapshot
 from sockscope.model.socket import Socket
@@ -102,11 +103,11 @@ def write(observation: Observation, sockets: Sequence[Socket], options: argparse
         if choices.mode == "json":
             from sockscope.present.json import write_json  # noqa: PLC0415  # one writer of five is needed
 
-            write_json(binary_output(), observation, sockets)
+            write_json(binary_output(), observation, sockets, cores=idle_cores())
         elif choices.mode == "ndjson":
             from sockscope.present.ndjson import write_ndjson  # noqa: PLC0415  # likewise
 
-            write_ndjson(binary_output(), observation, sockets)
+            write_ndjson(binary_output(), observation, sockets, cores=idle_cores())
         elif choices.mode == "csv":
             from sockscope.present.csv import write_csv  # noqa: PLC0415  # likewise
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 _PIECE = 1 << 20
 _SIGKILL = 9  # importing signal, for its enums, costs 0.4 ms of every run
@@ -68,6 +69,15 @@ class Forked:
 def cores() -> int:
     """How many cores we may run on (sched_getaffinity(2))."""
     return len(os.sched_getaffinity(0))
+
+
+def idle_cores() -> int:
+    """How many cores we could have for ourselves this instant, ours among them (/proc/loadavg: who is runnable)."""
+    try:
+        running = int(Path("/proc/loadavg").read_bytes().split()[3].partition(b"/")[0])
+    except (OSError, IndexError, ValueError):
+        running = 1
+    return max(1, cores() - max(0, running - 1))
 
 
 def _pair() -> tuple[tuple[int, int], tuple[int, int]]:

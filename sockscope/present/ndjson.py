@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import msgspec
@@ -17,8 +17,9 @@ from sockscope.model.socket import Socket, SocketKey
 from sockscope.present.document import SocketRecords, document
 from sockscope.present.lossless import ascii_json
 from sockscope.present.socket_json import SocketTexts
+from sockscope.present.two_halves import write_rows
 
-_SLICE = 500  # sockets made at once
+_SLICE = 100  # sockets made at once, as in JSON
 
 
 class _End(Struct, frozen=True):
@@ -27,14 +28,17 @@ class _End(Struct, frozen=True):
     took_s: float
 
 
-def write_ndjson(stream: BinaryIO, observation: Observation, sockets: Sequence[Socket]) -> None:
-    """Write one snapshot of these sockets."""
+def write_ndjson(stream: BinaryIO, observation: Observation, sockets: Sequence[Socket], *, cores: int = 1) -> None:
+    """Write one snapshot of these sockets. `cores` as in `write_json`."""
     encoder = msgspec.json.Encoder()
+    texts = SocketTexts(observation, '{"record":"socket",')
+
+    def pieces(begin: int, end: int) -> Iterator[bytes]:
+        for start in range(begin, end, _SLICE):
+            yield "\n".join([*texts.of(sockets[start : min(start + _SLICE, end)]), ""]).encode("ascii")
+
     _write_head(stream, encoder, observation, sockets)
-    texts = SocketTexts(observation)
-    for start in range(0, len(sockets), _SLICE):
-        lines = [f'{{"record":"socket",{text[1:]}\n' for text in texts.of(sockets[start : start + _SLICE])]
-        stream.write("".join(lines).encode("ascii"))
+    write_rows(stream, len(sockets), pieces, cores=cores)
     _write_end(stream, encoder, observation)
 
 

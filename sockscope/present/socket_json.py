@@ -33,14 +33,16 @@ Parts: TypeAlias = tuple[str, ...]  # what stands between the holes
 
 
 class SocketTexts:
-    """Writes the sockets of one observation. `pids` are the holders of those written so far."""
+    """Writes the sockets of one observation, each from `start` on. `pids` are the holders of those written so far."""
 
-    def __init__(self, observation: Observation) -> None:
+    def __init__(self, observation: Observation, start: str = "{") -> None:
         self.pids: set[int] = set()
         self.made_whole = 0  # rows made as records of their own: tests count them
         self._snapshot = observation.snapshot
         self._loud = {*observation.details, *(observation.moves or ())}
         self._observation = observation
+        self._start = start
+        self._peer_of = finder(observation.snapshot)
         self._records = SocketRecords(observation)
         self._encoder = msgspec.json.Encoder()
         self._shapes: dict[tuple[object, ...], Parts] = {}
@@ -54,7 +56,7 @@ class SocketTexts:
     def of(self, sockets: Iterable[Socket]) -> list[str]:
         """Return one text a socket, in their order."""
         shapes, places, known, loud = self._shapes, self._places, self._holders, self._loud
-        holders_of, peer_of = self._snapshot.holders.get, finder(self._snapshot)
+        holders_of, peer_of = self._snapshot.holders.get, self._peer_of
         p0, p1, p2 = self._peer
         texts: list[str] = []
         for row in sockets:
@@ -96,7 +98,7 @@ class SocketTexts:
     def _whole(self, socket: Socket) -> str:
         self.made_whole += 1
         self.pids.update([holder.pid for holder in self._snapshot.holders_of(socket)])
-        return self._text(self._records.of(socket))
+        return self._start + self._text(self._records.of(socket))[1:]
 
     def _held(self, socket: Socket, held: tuple[Holder, ...] | None) -> tuple[str, str]:
         """Return the list of its holders, and the word for whose it is."""
@@ -115,12 +117,10 @@ class SocketTexts:
             self._records.of(socket), local=_HOLE, inode=_HOLE, cookie=_QUOTED, timer=_HOLE, holders=_HOLE, peer=_HOLE,
             ownership=_QUOTED,
         )
-        if socket.remote is not None:
-            parts = self._parts(structs.replace(record, remote=_HOLE))
-        else:
-            before, after, *others = self._parts(record)
-            parts = before, after, "", *others  # `null` stands in it already: nothing is put after it
-        self._shapes[shape] = parts
+        begin, *others = self._parts(record if socket.remote is None else structs.replace(record, remote=_HOLE))
+        if socket.remote is None:
+            others.insert(1, "")  # `null` stands in it already: nothing is put after it
+        parts = self._shapes[shape] = self._start + begin[1:], *others
         return parts
 
     def _holder(self, holder: Holder) -> Parts:

@@ -1,0 +1,88 @@
+"""Many rows written on two cores: a forked child formats the later ones while we format and write those before.
+
+Formatting is bound by Python, which runs on one core. The child keeps its half until ours is written, then writes it to
+the same file itself: nothing is copied through a pipe. JSON of 100,000 rows takes 293 ms, on one core 405; 20,000 take
+40, on one 51; 10,000 take 20, on one 21. It is paid with a quarter more of processor time: both copy the pages whose
+references they count. So it loses where the second core is busy, and callers count idle ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+
+from sockscope.kernel.forked import Forked
+
+if TYPE_CHECKING:
+    from mmap import mmap
+
+LEAST_ROWS = 15_000
+_OURS = 0.55  # of the rows: the child begins later, and has to end when it is done
+_FAILED, _DONE = b"!", b"."
+
+Pieces: TypeAlias = Callable[[int, int], Iterable[bytes]]  # the text of the rows from one to before another
+
+
+def write_rows(
+    stream: BinaryIO, count: int, pieces: Pieces, *, cores: int, step: int = 1, learnt: Callable[[], bytes] = bytes
+) -> bytes:
+    """Write `pieces(0, count)`, with two or more cores on two; rows are parted at a multiple of `step`.
+
+    Returns what `learnt` gives in a child that wrote the later rows, b"" where we wrote all. Raises what the stream
+    raises, and OSError where the child could not write, or died while it wrote. Never with other threads about.
+    """
+    if cores < 2 or count < LEAST_ROWS:
+        return _alone(stream, pieces(0, count))
+    from mmap import mmap  # noqa: PLC0415  # most runs have few rows
+
+    middle = int(count * _OURS) // step * step
+    began = mmap(-1, 1)  # shared: whether the child began to write
+    try:
+        fd = stream.fileno()
+        child = Forked(lambda wait: _later(fd, pieces(middle, count), wait, began, learnt))
+    except OSError:  # no file, or there can be no child
+        return _alone(stream, pieces(0, count))
+    ended = False
+    try:
+        _alone(stream, pieces(0, middle))
+        stream.flush()
+        child.go()
+        told = child.result()
+        ended = True
+    finally:
+        if not ended:  # a closed pipe, a full disk, Ctrl+C
+            with suppress(OSError):
+                child.abandon()
+    if told is None and not began[0]:
+        return _alone(stream, pieces(middle, count))
+    if told is None:
+        raise OSError("a process that wrote a part of it was killed")
+    if told.startswith(_FAILED):
+        number = int(told[1:])
+        raise OSError(number, os.strerror(number))
+    return told[1:]
+
+
+def _alone(stream: BinaryIO, pieces: Iterable[bytes]) -> bytes:
+    stream.writelines(pieces)
+    return b""
+
+
+def _later(
+    fd: int, pieces: Iterable[bytes], wait: Callable[[], bool], began: mmap, learnt: Callable[[], bytes]
+) -> bytes:
+    """Format, wait for our half to be written, and write (in the child)."""
+    made = list(pieces)
+    if not wait():
+        return b""
+    began[0] = 1
+    try:
+        for piece in made:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(fd, rest):]
+    except OSError as error:
+        return b"%b%d" % (_FAILED, error.errno or 0)
+    return _DONE + learnt()

@@ -19,7 +19,7 @@ from builders import make_socket
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from test_shared_rows import many, odd, seen
+from present.idle_rows import many, odd, seen
 
 from sockscope.kernel.forked import Forked
 from sockscope.model.detail import Read, SocketDetail

@@ -237,16 +237,16 @@ def _take_run(into: Dump, at: int, length: int, end: int) -> int:
     size = (rows - 1) * step + (length & ~3)
     with memoryview(into.data) as view, view[at:at + size] as part, part.cast("I") as words:
         for place in range(3):
-            rows = _leading(words[place:rows * step // 4:step // 4].tolist())
+            rows = _leading(words[place:rows * step // 4:step // 4])
     into.starts.extend(range(at, at + rows * step, step))
     into.runs.append((at, step, rows))
     return min(at + rows * step, end)
 
 
-def _leading(column: list[int]) -> int:
-    """How many numbers at the beginning equal the first."""
-    first = column[0]
-    if column.count(first) == len(column):
+def _leading(column: memoryview) -> int:
+    """How many numbers at the beginning equal the first. That all do is told in C: 2 ns each."""
+    first: int = column[0]
+    if column == memoryview(array("I", [first]) * len(column)):
         return len(column)
     return next(count for count, number in enumerate(column) if number != first)
 

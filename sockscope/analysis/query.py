@@ -21,23 +21,23 @@ COMPLETIONS: dict[str, tuple[str, ...]] = {f"{name}:": field.samples for name, f
 
 
 class Query:
-    """A question about sockets. Two queries are equal when they ask the same."""
+    """A question about sockets. Two queries are equal when they ask the same. `predicate` is None for no condition."""
 
-    __slots__ = ("_predicate", "text", "tree")
+    __slots__ = ("predicate", "text", "tree")
 
     def __init__(self, text: str, tree: Node, predicate: Predicate | None) -> None:
         self.text = text
         self.tree = tree
-        self._predicate = predicate
+        self.predicate = predicate
 
     @property
     def is_empty(self) -> bool:
         """Whether it matches everything."""
-        return self._predicate is None
+        return self.predicate is None
 
     def matches(self, socket: Socket, observation: Observation) -> bool:
         """Whether this socket is asked for. What is unknown matches no condition on it."""
-        return self._predicate is None or self._predicate(socket, observation)
+        return self.predicate is None or self.predicate(socket, observation)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Query) and self.tree == other.tree
@@ -63,16 +63,16 @@ def all_of(*queries: Query) -> Query:
     if len(asked) == 1:
         return asked[0]
     tree = All(tuple(query.tree for query in asked))
-    parts = [query.matches for query in asked]
+    parts = [query.predicate for query in asked if query.predicate is not None]
     return Query(unparse(tree), tree, _every(parts) if parts else None)
 
 
 def select(observation: Observation, query: Query) -> list[Socket]:
     """Return the sockets asked for, in the snapshot's order."""
     sockets = observation.snapshot.sockets.values()
-    if query.is_empty:
+    matches = query.predicate
+    if matches is None:
         return list(sockets)
-    matches = query.matches
     return [socket for socket in sockets if matches(socket, observation)]
 
 

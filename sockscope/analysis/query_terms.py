@@ -308,15 +308,25 @@ def _need_equality(term: Term, position: int) -> None:
         raise QueryError(f"{term.field} is no number: write {term.field}:{term.values[0]}", position)
 
 
+def _wanted(term: Term, position: int, allowed: tuple[str, ...]) -> frozenset[str]:
+    _need_equality(term, position)
+    wanted = frozenset(value.lower().replace("_", "-") for value in term.values)
+    for value in sorted(wanted - set(allowed)) if allowed else ():
+        raise QueryError(f"'{value}' is no {term.field}; allowed: {' '.join(allowed)}", position)
+    return wanted
+
+
 def _word(get: Callable[[Socket, Observation], str | None], allowed: tuple[str, ...] = ()) -> Maker:
     def make(term: Term, position: int) -> Predicate:
-        _need_equality(term, position)
-        wanted = frozenset(value.lower().replace("_", "-") for value in term.values)
-        for value in sorted(wanted - set(allowed)) if allowed else ():
-            raise QueryError(f"'{value}' is no {term.field}; allowed: {' '.join(allowed)}", position)
+        wanted = _wanted(term, position, allowed)
         return lambda socket, observation: (get(socket, observation) or "") in wanted
 
     return make
+
+
+def _protocol(term: Term, position: int) -> Predicate:
+    wanted = _wanted(term, position, PROTOCOLS)
+    return lambda socket, _: socket.protocol in wanted  # -t asks every row: one call, where _word() needs two
 
 
 def _state(term: Term, position: int) -> Predicate:
@@ -464,7 +474,7 @@ FIELDS: dict[str, Field] = {
     "addr": Field(_addresses(_both), "at either end: address, network, part of a path or host", ("127.0.0.0/8",)),
     "local": Field(_addresses(_local), "the local address"),
     "remote": Field(_addresses(_remote), "the remote address"),
-    "proto": Field(_word(lambda socket, _: socket.protocol, PROTOCOLS), "the protocol", PROTOCOLS),
+    "proto": Field(_protocol, "the protocol", PROTOCOLS),
     "family": Field(_word(lambda socket, _: socket.family, FAMILIES), "the address family", FAMILIES),
     "type": Field(_word(lambda socket, _: socket.type, TYPES), "the socket type", TYPES),
     "receive": Field(_queue(_received, _receive_fill), "bytes received and unread, or %",

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from sockscope.analysis.arrange import Group, Row, Section, group, section_of, sections, sort_sockets
+from sockscope.analysis.arrange import Group, Section, group, section_of, sections, sort_sockets
 from sockscope.analysis.query import Query, parse_query, select
 from sockscope.model.observation import Observation
 from sockscope.model.socket import Socket, SocketKey
@@ -102,7 +102,7 @@ def _sections(parts: Sequence[Section], view: View, marks: Mapping[SocketKey, st
         by_service = part.groups is not None and view.sort == "move" and not view.trouble_only
         at_first = part.folded and part.groups is None and view.query.is_empty and filled > 1
         is_folded = view.folds.get(part.name, at_first)
-        note = _states_note(part.rows) if is_folded else ", by service" if by_service else ""
+        note = _states_note(part.sockets) if is_folded else ", by service" if by_service else ""
         lines.append(HeadLine(part.name, TITLES[part.name], part.count, is_folded, note))
         if is_folded:
             continue
@@ -153,6 +153,6 @@ def _group_note(each: Group) -> str:
     return "  ".join(words)
 
 
-def _states_note(rows: Sequence[Row]) -> str:
-    states = Counter(state_word(row.socket.state) for row in rows)
+def _states_note(sockets: Iterable[Socket]) -> str:
+    states = Counter(state_word(socket.state) for socket in sockets)
     return "  ".join(f"{state} {count(number)}" for state, number in states.most_common(4))

@@ -89,6 +89,12 @@ def test_sections_hold_each_socket_once() -> None:
     assert made["ending"].folded and made["unix"].folded and not made["connections"].folded
 
 
+def test_urgent_is_urgent_with_and_without_a_cookie() -> None:
+    for each in (SERVED[0], replace(SERVED[0], cookie=None)):
+        observation = observe([each], moves={each.key: move("app", "stalled", 12.0)})
+        assert [section.name for section in sections([each], observation) if section.count] == ["act"]
+
+
 def test_many_connections_fold_by_service_and_one_finding_folds_to_one_row() -> None:
     many = [make_socket("192.0.2.1:80", f"198.51.100.7:{port}", inode=2 * port) for port in range(1000, 1300)]
     stuck = [replace(CALL, cookie=number, local=Endpoint("192.0.2.1", number)) for number in range(88)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 _PIECE = 1 << 20
 _SIGKILL = 9  # importing signal, for its enums, costs 0.4 ms of every run
@@ -74,7 +73,8 @@ def cores() -> int:
 def idle_cores() -> int:
     """How many cores we could have for ourselves this instant, ours among them (/proc/loadavg: who is runnable)."""
     try:
-        running = int(Path("/proc/loadavg").read_bytes().split()[3].partition(b"/")[0])
+        with open("/proc/loadavg", "rb", 0) as file:  # noqa: PTH123 (pathlib costs 4 ms)
+            running = int(file.read().split()[3].partition(b"/")[0])
     except (OSError, IndexError, ValueError):
         running = 1
     return max(1, cores() - max(0, running - 1))

@@ -51,6 +51,8 @@ def finder(snapshot: Snapshot) -> Callable[[Socket], Socket | None]:
         if remote is not None and remote.port and local.port:
             pair = (remote.port << 16) | local.port
             row = first.get(pair)
+            if row is None and socket.is_inet:
+                return None
             if row is not None and row.local is remote and row.remote is local and pair not in others and (
                 row.netns == socket.netns and row.protocol == socket.protocol and socket.is_inet
             ):

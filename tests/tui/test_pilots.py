@@ -330,3 +330,16 @@ async def test_what_is_typed_ahead_of_the_filter_line_is_text_and_no_command():
             await pilot.pause()
         assert root(app).bar.text == "evil 10.0.0.0/8 Kq"
         assert root(app).view.group is None
+
+
+async def test_the_cursor_stays_on_its_socket_however_the_table_is_divided():
+    sockets = [make_socket("192.0.2.1:80", f"198.51.100.9:{10_000 + n}", cookie=100 + n) for n in range(150)]
+    app = ScriptedApp(make_snapshot(*sockets))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        room, mine = root(app), sockets[70]
+        assert room.table.move_to(mine.key)
+        for _ in range(7):  # through every grouping, and back to sections
+            await pilot.press("v", "down", "enter")
+            await pilot.pause()
+            assert room.table.cursor_socket == mine, room.view.group

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import structs
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from sockscope.analysis.arrange import SORT_KEYS
+from sockscope.analysis.arrange import GROUPINGS, SORT_KEYS, section_of
 from sockscope.analysis.query import Query, all_of, select
 from sockscope.analysis.why import sentence
 from sockscope.model.detail import Wanted
@@ -293,7 +294,15 @@ class SocketsRoom(Room):
 
     def _group_chosen(self, name: str | None) -> None:
         if name is not None:
-            self._set_view(group=name or None)
+            self._set_view(group=name or None, folds={**self.view.folds, **self._unfolded_around_cursor(name)})
+
+    def _unfolded_around_cursor(self, grouping: str) -> dict[Hashable, bool]:
+        """Return what must be open for the cursor to stay on its socket, where somebody put it there."""
+        socket, observation = self.table.cursor_socket, self.session.observation
+        if socket is None or observation is None or not self.table.is_touched:
+            return {}
+        within, _, _ = GROUPINGS[grouping or "service"](socket, observation)
+        return {("group", within): False} | ({} if grouping else {section_of(socket, observation): False})
 
     def action_narrow(self) -> None:
         """Narrow the filter to something of this row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from typing import Any
 
@@ -11,12 +12,15 @@ from msgspec import structs
 from present.idle_rows import many, odd, seen
 
 from sockscope.model.names import Names
+from sockscope.model.socket import Holder
 from sockscope.present import row_cells, table
 from sockscope.present.columns import COLUMNS, Cell, column_names, whole_cell
+from sockscope.present.csv import FIELDS, write_csv
 from sockscope.present.document import SocketRecords
 from sockscope.present.json import write_json
 from sockscope.present.lossless import ascii_json
 from sockscope.present.socket_json import SocketTexts
+from sockscope.present.text import sanitise
 
 
 def test_json_of_shared_parts_is_that_of_records() -> None:
@@ -40,6 +44,29 @@ def test_the_document_names_the_processes_of_its_sockets() -> None:
     stream = io.BytesIO()
     write_json(stream, seen(rows), rows[::2])
     assert [one["pid"] for one in msgspec.json.decode(stream.getvalue())["processes"]] == [12]
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_csv_of_rows_together_is_that_of_each_field(moves: bool) -> None:
+    rows = odd(many(40))
+    observation = seen(rows) if moves else structs.replace(seen(rows), moves=None)
+    both = structs.replace(rows[4], inode=9100, cookie=9100)
+    snapshot = observation.snapshot
+    holders = {**snapshot.holders, 9100: (Holder(12, 4), Holder(13, 5))}
+    observation = structs.replace(observation, snapshot=structs.replace(snapshot, holders=holders))
+    rows.append(both)
+    stream, alone = io.StringIO(), io.StringIO()
+    write_csv(stream, observation, rows)
+    for row in rows:
+        write_csv(alone, observation, [row], header=False)
+    head, _, lines = stream.getvalue().partition("\n")
+    assert head.split(",") == list(FIELDS)
+    assert lines == alone.getvalue()
+    told = list(csv.DictReader(io.StringIO(stream.getvalue())))
+    for row, line in zip(rows, told, strict=True):
+        for name, field in FIELDS.items():
+            value = field(row, observation)
+            assert line[name].removeprefix("'") == ("" if value is None else sanitise(str(value))), name
 
 
 def test_cells_that_rows_share_are_those_of_each_row() -> None:

@@ -46,7 +46,7 @@ class SharedScan:
         try:
             os.write(write, b"".join([_PID.pack(pid) for pid in pids[:_MOST]]))
             os.close(write)
-            self._child = Forked(lambda _: marshal.dumps([(pid, *read) for pid, read in _claimed(self._queue, root)]))
+            self._child = Forked(lambda _: _packed(_claimed(self._queue, root)))
         except OSError:
             os.close(self._queue)
             raise
@@ -56,8 +56,7 @@ class SharedScan:
         found = dict(_claimed(self._queue, self._root))
         os.close(self._queue)
         theirs = self._child.result()
-        for pid, directory, links, sockets in marshal.loads(theirs) if theirs else ():  # noqa: S302 (our own child's)
-            found[pid] = Reading(FdDirectory(*directory), links, sockets)
+        found.update(_unpacked(theirs) if theirs else ())
         return found
 
     def abandon(self) -> None:
@@ -81,3 +80,12 @@ def _claimed(queue: int, root: str) -> Iterator[tuple[int, Reading]]:
                 yield pid, Reading(directory, len(names), folder.sockets(names))
         except OSError:
             continue  # not permitted, gone: the scan asks again and tells why
+
+
+def _packed(read: Iterator[tuple[int, Reading]]) -> bytes:
+    return marshal.dumps([(pid, tuple(one.directory), one.links, one.sockets) for pid, one in read])
+
+
+def _unpacked(packed: bytes) -> Iterator[tuple[int, Reading]]:
+    for pid, directory, links, sockets in marshal.loads(packed):  # noqa: S302 (of our own child)
+        yield pid, Reading(FdDirectory(*directory), links, sockets)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sockscope.collect import owners
+from sockscope.collect import owner_fork, owners
 from sockscope.collect.owner_bpf import may_load
 from sockscope.collect.owners import OwnerMap, OwnerState
+from sockscope.kernel.proc_fd import stat_fds
 
 HOLD = """
 import os, socket, sys
@@ -72,6 +73,15 @@ def test_all_holders_are_found_and_the_child_is_none_of_them(targets, *, bpf: bo
             assert {holder.pid for inode in inodes for holder in state.holders[inode]} == {process.pid}
             assert process.pid in state.processes
     assert children() == before, "no child is left"
+
+
+def test_what_the_child_read_is_taken(targets, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = owner_fork.SharedScan([process.pid for process, _ in targets], "/proc")
+    monkeypatch.setattr(owner_fork, "_claimed", lambda *_: iter(()))  # in this process alone: the child is at work
+    found = scan.finish()
+    assert {pid: (reading.directory, len(reading.sockets)) for pid, reading in found.items()} == {
+        process.pid: (stat_fds(process.pid), len(inodes)) for process, inodes in targets
+    }
 
 
 def test_what_was_opened_meanwhile_is_found(targets) -> None:

@@ -1,7 +1,8 @@
 """TCP sockets that are bound, but neither listen nor are connected (Linux 6.8 reports them).
 
-Hardly any exist, and asking for them takes a seventh of the whole TCP dump, so it is asked for on a netlink socket of
-its own, which a thread may do while the dump goes on. They lie over the table: once a socket is in that, it is there.
+Hardly any exist, and asking for them takes a seventh of the whole TCP dump (1.5 ms at 10,000 sockets, 4 with cold
+caches). So they are asked for where a holder has a TCP socket that the table lacks, and on a netlink socket of their
+own, which a thread may do while the dump goes on. They lie over the table: once a socket is in that, it is there.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class BoundSockets:
         self._put(found)
 
     def forget(self) -> None:
-        """There are none: TCP is not in scope, or read from elsewhere."""
+        """Take it that there are none: TCP is not in scope or read from elsewhere, or there is no sign of any."""
         self._put({})
 
     def has_lost(self, others: Collection[SocketKey]) -> bool:

@@ -27,11 +27,13 @@ from sockscope.model.socket import Holder, Socket, SocketKey
 from sockscope.model.source import About
 
 if TYPE_CHECKING:
+    from sockscope.collect.ahead import Ahead
     from sockscope.collect.owners import OwnerState
     from sockscope.model.source import DetailReader
 
 FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "process", "fds", "threads", "pipes"})
 _INTERFACES_AGAIN = 8  # looks
+_ALL_BOUND_AGAIN = 8  # looks
 _TWO_CORES = cores() > 1
 _READ_AGAIN_ROWS = 20_000  # up to here a second dump (under 20 ms) tells closed sockets from ones only just made
 
@@ -62,6 +64,7 @@ class LiveSource:
         self._sockets: Mapping[SocketKey, Socket] = {}
         self._extra: dict[SocketKey, Socket] = {}
         self._is_quiet = False  # no socket came at the last look
+        self._wants_bound = False  # at the next look
         self._sequence = 0
 
     @property
@@ -118,27 +121,32 @@ class LiveSource:
     def _read(self, scope: Scope) -> OwnerState:
         """Read tables, then owners, so that a socket's holder is known; both at once where no sockets come."""
         tables, others, owners = self._tables, self._others, self._owners
-        ahead: bytes | None = None
-        if self._is_quiet and scope.pids is None and owners.can_read_ahead:
+        every = [tables, *others.tables.values()]
+        wanted = every if self._wants_bound or scope.ports is not None else []
+        for each in every[len(wanted):]:
+            each.forget_bound()
+        quiet = self._is_quiet and scope.pids is None and owners.can_read_ahead
+        is_first = self._sequence == 1
+        beside: Ahead[bytes | None] | None = None
+        if _TWO_CORES and not is_first and (quiet or wanted):
             from sockscope.collect.ahead import Ahead  # noqa: PLC0415 (threads cost 0.7 ms that one look needs not)
 
-            beside = Ahead(lambda: self._read_beside(scope))
-            tables.read_tables(scope)
-            others.read(scope)
-            ahead = beside.result()
-            if tables.has_lost_bound():  # connected behind the back of both? Else it is closed
-                tables.read_again("tcp", scope)
+            beside = Ahead(lambda: self._read_beside(wanted, scope, with_owners=quiet))
         else:
-            tables.read_bound(scope)  # before the rest: who connects meanwhile is then in the table
-            first = self._fork and self._sequence == 1 and scope.pids is None
-            tables.read_tables(scope, owners.fork if first else _nothing)
-            others.read(scope)
-        self._is_quiet = _TWO_CORES and not (tables.has_new_inodes or others.has_new_inodes)
+            self._read_beside(wanted, scope, with_owners=False)
+        tables.read(scope, owners.fork if self._fork and is_first and scope.pids is None else _nothing)
+        others.read(scope)
+        ahead = beside.result() if beside is not None else None
+        for each in wanted:
+            if beside is not None and each.has_lost_bound():  # connected behind the back of both? Else it is closed
+                each.read_again("tcp", scope)
+        self._is_quiet = not (tables.has_new_inodes or others.has_new_inodes)
         return owners.refresh(chain.from_iterable(self._inodes()), scope.pids, ahead if self._is_quiet else None)
 
-    def _read_beside(self, scope: Scope) -> bytes | None:
-        self._tables.read_bound(scope)
-        return self._owners.read_ahead()
+    def _read_beside(self, wanted: Collection[Tables], scope: Scope, *, with_owners: bool) -> bytes | None:
+        for tables in wanted:
+            tables.read_bound(scope)
+        return self._owners.read_ahead() if with_owners else None
 
     def _read_unlisted(self, owners: OwnerState, scope: Scope) -> tuple[dict[SocketKey, Socket], tuple[Gap, ...]]:
         if scope.ports is not None:
@@ -152,6 +160,8 @@ class LiveSource:
             owners.holders, self._inodes(), self._netns, scope.protocols, tables.sources.keys() - tables.incomplete,
             unchanged=unchanged,
         )
+        where = {self._netns_of(row, owners) for row in found.values() if row.protocol == "tcp"}
+        found = self._read_bound(found, None if owners.hidden_processes or gaps else where, scope)
         if self._sequence == 1 and found and len(tables.sockets) > _READ_AGAIN_ROWS:
             gaps = (*gaps, Gap("unlisted", "over_budget", len(found), "closed, or only just made: a second look tells"))
             found = {}
@@ -160,12 +170,29 @@ class LiveSource:
             ours = {socket.protocol for socket in found.values() if self._netns_of(socket, owners) == self._netns}
             for protocol in sorted(ours & tables.sources.keys()):
                 tables.read_again(protocol, scope)
-            listed = tables.listed()
-            found = {inode: row for inode, row in found.items() if not any(inode in part for part in listed)}
+            found = self._without_listed(found)
         elif found:
             found = {inode: socket for inode, socket in found.items() if self._unlisted.is_settled(inode)}
         placed = [self._place(socket, owners) for socket in found.values()]
         return {socket.key: socket for socket in placed if socket is not None}, gaps
+
+    def _read_bound(self, found: dict[int, Socket], where: Collection[int] | None, scope: Scope) -> dict[int, Socket]:
+        """Ask for bound sockets in these namespaces, where holders have TCP sockets that no table lists; None for all.
+
+        The first look asks at once and gives what is left of `found`; later ones ask with the next look. Sockets of
+        nobody (the kernel's own) are asked for now and then.
+        """
+        is_first, every = self._sequence == 1, [self._tables, *self._others.tables.values()]
+        for each in every:
+            if is_first and (where is None or each.netns in where):
+                each.read_bound(scope)
+        has_some = any(each.bound is not None and each.bound.sockets for each in every)
+        self._wants_bound = where is None or bool(where) or has_some or self._sequence % _ALL_BOUND_AGAIN == 0
+        return self._without_listed(found) if is_first and has_some else found
+
+    def _without_listed(self, found: dict[int, Socket]) -> dict[int, Socket]:
+        listed = self._inodes()
+        return {inode: row for inode, row in found.items() if not any(inode in part for part in listed)}
 
     def _inodes(self) -> list[Collection[int]]:
         """Give the inodes of all sockets, namespace by namespace: no set of 100,000 is made that nobody may need."""

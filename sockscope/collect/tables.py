@@ -49,21 +49,23 @@ class Tables:
         self._received: list[tuple[str, RowTable]] = []  # protocol and table with a dump that is not decoded yet
         self._texts: dict[str, set[SocketKey]] = {}
 
-    def read(self, scope: Scope) -> None:
-        """One look at everything in scope. What fails becomes a gap. Never raises."""
-        self.read_bound(scope)  # before the rest: who connects meanwhile is then in the table
-        self.read_tables(scope)
-
     def read_bound(self, scope: Scope) -> None:
-        """Look at `bound` alone: another thread may do so while this one reads the tables. Never raises."""
-        if self.bound is None:
-            return
-        if "tcp" in scope.protocols and "tcp" not in self._refused and self._plans["tcp"] == (TCP_LEGACY,):
+        """Look at `bound`, before the tables: who connects meanwhile is then in them. Never raises.
+
+        Another thread may do so while this one reads the tables, and ask then whether that has lost one.
+        """
+        by_legacy = "tcp" not in self._refused and self._plans["tcp"] == (TCP_LEGACY,)
+        if self.bound is not None and by_legacy and "tcp" in scope.protocols:
             self.bound.read(scope)
         else:
+            self.forget_bound()
+
+    def forget_bound(self) -> None:
+        """Take it that there is none."""
+        if self.bound is not None:
             self.bound.forget()
 
-    def read_tables(self, scope: Scope, received: Callable[[], None] = lambda: None) -> None:
+    def read(self, scope: Scope, received: Callable[[], None] = lambda: None) -> None:
         """Look at all but `bound`. Never raises.
 
         `received` is called when every table's bytes are here and before they are decoded: what is asked of the kernel

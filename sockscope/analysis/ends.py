@@ -40,19 +40,20 @@ def fold_ends(ends: Ends | None, before: Snapshot | None, now: Snapshot, changes
     rows, old = now.sockets, before.sockets
     if ends is None:
         return _made(rows, _addresses(rows.values()))
-    came = [row for key in changes.new if (row := rows.get(key)) is not None]
-    addresses = _addresses(came)
+    came = [key for key in changes.new if key in rows]
+    addresses = _addresses(rows[key] for key in came)
     if not addresses <= ends.addresses:
         return _made(rows, ends.addresses | addresses)
-    left = [row for key in changes.gone if (row := old.get(key)) is not None and _is_end(row)]
-    moved = [rows[key] for key in changes.changed if key in rows and key in old and rows[key].state != old[key].state]
-    born = [row for row in came if _is_end(row)]
+    # A unix datagram server, which has no remote end, is in CLOSE all its life.
+    left = [key for key in changes.gone if (row := old.get(key)) and (row.state not in ENDED or row.remote is None)]
+    moved = [key for key in changes.changed if key in rows and key in old and rows[key].state != old[key].state]
+    born = [key for key in came if (row := rows[key]).state not in ENDED or row.remote is None]
     if not (left or moved or born):
         return ends
     first, more = dict(ends.first), dict(ends.more)
-    for socket in (*left, *moved):
-        _remove(socket, first, more)
-    _enter([(socket.key, socket) for socket in (*moved, *born)], ends.addresses, first, more)
+    for key in (*left, *moved):
+        _remove(key, old[key], first, more)
+    _enter(((key, rows[key]) for key in (*moved, *born)), ends.addresses, first, more)
     return Ends(ends.addresses, first, more)
 
 
@@ -99,11 +100,6 @@ def other_end(ends: Ends | None, snapshot: Snapshot, socket: Socket) -> Socket |
     return elsewhere[0] if len(elsewhere) == 1 else None
 
 
-def _is_end(row: Socket) -> bool:
-    """Whether it can be an other end; a unix datagram socket is in CLOSE until it connects itself."""
-    return row.state not in ENDED or row.remote is None
-
-
 def _enter(
     rows: Iterable[tuple[SocketKey, Socket]], addresses: frozenset[str], first: dict[int, SocketKey],
     more: dict[int, tuple[SocketKey, ...]],
@@ -128,8 +124,10 @@ def _enter(
             more[place] = (*more.get(place, ()), key)
 
 
-def _remove(socket: Socket, first: dict[int, SocketKey], more: dict[int, tuple[SocketKey, ...]]) -> None:
-    remote, key = socket.remote, socket.key
+def _remove(
+    key: SocketKey, socket: Socket, first: dict[int, SocketKey], more: dict[int, tuple[SocketKey, ...]]
+) -> None:
+    remote = socket.remote
     place = -socket.inode if remote is None else ((socket.local.port or 0) << 16) | (remote.port or 0)
     others = more.pop(place, ())
     if first.get(place) == key:

@@ -20,6 +20,7 @@ from sockscope.kernel.netlink import Dump
 from sockscope.model.socket import Socket, SocketKey
 
 _BLOCK = 16  # rows: a block costs 0.25 us to compare, a row 0.35; 1 % changed at random dirties one block in seven
+_LARGE = 256  # of 100,000 rows alike, blocks of this size take 2.5 ms, of 16 rows 6
 _AHEAD = 8  # rows to look through for the one that is out of step
 _COOKIE = struct.Struct("=Q")
 _NOTHING = bytes(4)
@@ -133,12 +134,15 @@ class _Walk:
         """Do the whole walk."""
         old, new, old_starts, new_starts = self.old.data, self.new.data, self.old.starts, self.new.starts
         at, was, rows, old_rows = 0, 0, len(self.new), len(self.old)
+        small_until = 0  # within a large block that differs, small ones are compared
         while at < rows and was < old_rows:
-            size = min(_BLOCK, rows - at, old_rows - was)
+            size = min(_BLOCK if at < small_until else _LARGE, rows - at, old_rows - was)
             block = new[new_starts[at]:new_starts[at + size]]
             if block == old[old_starts[was]:old_starts[was + size]]:
                 at += size
                 was += size
+            elif size > _BLOCK:
+                small_until = at + size
             else:
                 at, was = self._walk_block(at, at + size, was)
         for rest in range(at, rows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from builders import make_snapshot, make_socket
 from msgspec import structs
+from scripted import make_unix
 
 from sockscope.analysis.io_model import servers
 from sockscope.model.detail import Read, SocketDetail, Waiter, Watch
@@ -153,3 +154,20 @@ def test_only_rows_with_details_are_joined_one_by_one() -> None:
     server = scene.told()
     assert (server.model, server.connections) == ("event-loop", 500)
     assert "the waiters of 497 of 500 connections were not wholly read" in server.evidence
+
+
+def test_rows_that_share_their_ends_are_counted_by_namespace_and_protocol() -> None:
+    """The kernel's rows share Endpoint values; a container's connections are not the host's for that."""
+    doors = [make_socket("0.0.0.0:80", netns=1), make_socket("0.0.0.0:80", netns=2)]
+    first = make_socket("192.0.2.1:80", "192.0.2.9:4000", netns=1)
+    rows = [make_socket("192.0.2.1:80", "192.0.2.9:4000", netns=netns) for netns in (1, 2, 1, 3)]
+    others = [structs.replace(first, cookie=n, **values) for n, values in enumerate((
+        {"protocol": "udp"}, {"inode": 0}, {"remote": None, "state": "CLOSE"},
+    ), 10**9)]
+    shared = [structs.replace(row, local=first.local) for row in (*rows, *others)]
+    path = make_unix(b"/run/web", state="LISTEN", netns=1)
+    client = make_unix(netns=1)
+    accepted = [make_unix(b"/run/web", netns=1, peer_inode=inode) for inode in (client.inode, 0)]
+    snapshot = make_snapshot(*doors, first, *shared, path, client, *accepted)
+    counted = {(server.listeners[0], server.connections) for server in servers(Observation(snapshot)) or ()}
+    assert counted == {(doors[0].key, 3), (doors[1].key, 1), (path.key, 1)}

@@ -161,9 +161,10 @@ def test_rows_that_share_their_ends_are_counted_by_namespace_and_protocol() -> N
     doors = [make_socket("0.0.0.0:80", netns=1), make_socket("0.0.0.0:80", netns=2)]
     first = make_socket("192.0.2.1:80", "192.0.2.9:4000", netns=1)
     rows = [make_socket("192.0.2.1:80", "192.0.2.9:4000", netns=netns) for netns in (1, 2, 1, 3)]
-    others = [structs.replace(first, cookie=n, **values) for n, values in enumerate((
-        {"protocol": "udp"}, {"inode": 0}, {"remote": None, "state": "CLOSE"},
-    ), 10**9)]
+    others = [
+        structs.replace(first, cookie=901, protocol="udp"), structs.replace(first, cookie=902, inode=0),
+        structs.replace(first, cookie=903, remote=None, state="CLOSE"),
+    ]
     shared = [structs.replace(row, local=first.local) for row in (*rows, *others)]
     path = make_unix(b"/run/web", state="LISTEN", netns=1)
     client = make_unix(netns=1)

@@ -9,6 +9,7 @@ more of processor time: where the second core is busy it takes longer than one (
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -33,26 +34,29 @@ def write_rows(
     Returns what `learnt` gives in a child that wrote the later rows, b"" where we wrote all. Raises what the stream
     raises, and OSError where the child could not write, or died while it wrote. Never with other threads about.
     """
-    if cores < 2 or count < LEAST_ROWS:
+    fd = _fd_of(stream) if cores > 1 and count >= LEAST_ROWS else None
+    if fd is None:
         return _alone(stream, pieces(0, count))
     from mmap import mmap  # noqa: PLC0415  # most runs have few rows
 
     middle = int(count * _OURS) // step * step
+    began = mmap(-1, 1)  # shared: whether the child began to write
+    child, ended = None, False
+    # Ctrl+C is ours alone to answer, and not before we can end the child.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        fd = stream.fileno()
-        began = mmap(-1, 1)  # shared: whether the child began to write
-        child = Forked(lambda wait: _later(fd, pieces(middle, count), wait, began, learnt))
-    except OSError:  # no file, or there can be no child
-        return _alone(stream, pieces(0, count))
-    ended = False
-    try:
+        with suppress(OSError):  # there can be no child
+            child = Forked(lambda wait: _later(fd, pieces(middle, count), wait, began, learnt))
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if child is None:
+            return _alone(stream, pieces(0, count))
         _alone(stream, pieces(0, middle))
         stream.flush()
         child.go()
         told = child.result()
         ended = True
     finally:
-        if not ended:  # a closed pipe, a full disk, Ctrl+C
+        if child is not None and not ended:  # a closed pipe, a full disk, Ctrl+C
             with suppress(OSError):
                 child.abandon()
     if told is None and not began[0]:
@@ -63,6 +67,13 @@ def write_rows(
         number = int(told[1:])
         raise OSError(number, os.strerror(number))
     return told[1:]
+
+
+def _fd_of(stream: BinaryIO) -> int | None:
+    try:
+        return stream.fileno()
+    except OSError:  # it is no file
+        return None
 
 
 def _alone(stream: BinaryIO, pieces: Iterable[bytes]) -> bytes:

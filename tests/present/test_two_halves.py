@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from present.idle_rows import many, odd, seen
 
+from sockscope.kernel import forked
 from sockscope.kernel.forked import Forked
 from sockscope.model.detail import Read, SocketDetail
 from sockscope.model.observation import Observation
@@ -242,3 +243,20 @@ def nobody_of(group: int) -> bool:
     except ProcessLookupError:
         return True
     return False
+
+
+def test_idle_cores_are_those_that_nobody_else_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody tells who runs there is none but ours: a second process beside busy ones takes longer."""
+    told: dict[str, bytes] = {}
+
+    def read(path: Path) -> bytes:
+        if "running" not in told:
+            raise FileNotFoundError(path)
+        return b"0.50 0.60 0.70 %b/195 6770\n" % told["running"]
+
+    monkeypatch.setattr(forked.Path, "read_bytes", read)
+    monkeypatch.setattr(forked, "cores", lambda: 4)
+    assert forked.idle_cores() == 1
+    for running, idle in ((b"1", 4), (b"3", 2), (b"9", 1), (b"0", 4), (b"x", 1)):
+        told["running"] = running
+        assert forked.idle_cores() == idle

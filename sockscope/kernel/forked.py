@@ -75,8 +75,8 @@ def idle_cores() -> int:
     try:
         with open("/proc/loadavg", "rb", 0) as file:  # noqa: PTH123 (pathlib costs 4 ms)
             running = int(file.read().split()[3].partition(b"/")[0])
-    except (OSError, IndexError, ValueError):
-        running = 1
+    except (OSError, IndexError, ValueError):  # no Linux, or no procfs: nobody knows
+        return 1
     return max(1, cores() - max(0, running - 1))
 
 

@@ -9,7 +9,6 @@ more of processor time: where the second core is busy it takes longer than one (
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -37,7 +36,8 @@ def write_rows(
     fd = _fd_of(stream) if cores > 1 and count >= LEAST_ROWS else None
     if fd is None:
         return _alone(stream, pieces(0, count))
-    from mmap import mmap  # noqa: PLC0415  # most runs have few rows
+    import signal  # noqa: PLC0415  # 0.4 ms, and most runs have few rows
+    from mmap import mmap  # noqa: PLC0415  # likewise
 
     middle = int(count * _OURS) // step * step
     began = mmap(-1, 1)  # shared: whether the child began to write

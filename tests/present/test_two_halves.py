@@ -247,16 +247,16 @@ def nobody_of(group: int) -> bool:
 
 def test_idle_cores_are_those_that_nobody_else_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody tells who runs there is none but ours: a second process beside busy ones takes longer."""
-    told: dict[str, bytes] = {}
+    told: list[bytes] = []
 
-    def read(path: Path) -> bytes:
-        if "running" not in told:
-            raise FileNotFoundError(path)
-        return b"0.50 0.60 0.70 %b/195 6770\n" % told["running"]
+    def opened(*_: object) -> io.BytesIO:
+        if not told:
+            raise FileNotFoundError
+        return io.BytesIO(b"0.50 0.60 0.70 %b/195 6770\n" % told[-1])
 
-    monkeypatch.setattr(forked.Path, "read_bytes", read)
+    monkeypatch.setattr(forked, "open", opened, raising=False)
     monkeypatch.setattr(forked, "cores", lambda: 4)
     assert forked.idle_cores() == 1
     for running, idle in ((b"1", 4), (b"3", 2), (b"9", 1), (b"0", 4), (b"x", 1)):
-        told["running"] = running
+        told.append(running)
         assert forked.idle_cores() == idle

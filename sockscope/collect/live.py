@@ -27,13 +27,14 @@ from sockscope.model.socket import Holder, Socket, SocketKey
 from sockscope.model.source import About
 
 if TYPE_CHECKING:
-    from sockscope.collect.ahead import Ahead
+    from sockscope.collect.beside import Beside
     from sockscope.collect.owners import OwnerState
     from sockscope.model.source import DetailReader
 
 FACETS = frozenset({"tcp", "marks", "waiters", "watches", "nonblocking", "process", "fds", "threads", "pipes"})
 _INTERFACES_AGAIN = 8  # looks
 _ALL_BOUND_AGAIN = 8  # looks
+_FEW = 20  # sockets that came with a look: seldom one within the 8 ms in which owners and tables are both read
 _TWO_CORES = cores() > 1
 _READ_AGAIN_ROWS = 20_000  # up to here a second dump (under 20 ms) tells closed sockets from ones only just made
 
@@ -63,8 +64,9 @@ class LiveSource:
         self._interfaces: Mapping[int, str] = {}
         self._sockets: Mapping[SocketKey, Socket] = {}
         self._extra: dict[SocketKey, Socket] = {}
-        self._is_quiet = False  # no socket came at the last look
+        self._is_quiet = False  # few sockets came with the last look
         self._wants_bound = False  # at the next look
+        self._beside: Beside[bytes | None] | None = None
         self._sequence = 0
 
     @property
@@ -99,6 +101,8 @@ class LiveSource:
         self._others.close()
         self._owners.close()
         self._counters.close()
+        if self._beside is not None:
+            self._beside.close()
 
     def _snapshot(self, scope: Scope) -> Snapshot:
         begun, taken_at = time.monotonic(), time.time()
@@ -119,7 +123,7 @@ class LiveSource:
         )
 
     def _read(self, scope: Scope) -> OwnerState:
-        """Read tables, then owners, so that a socket's holder is known; both at once where no sockets come."""
+        """Read tables, then owners, so that a socket's holder is known; both at once where few sockets come."""
         tables, others, owners = self._tables, self._others, self._owners
         every = [tables, *others.tables.values()]
         wanted = every if self._wants_bound or scope.ports is not None else []
@@ -127,11 +131,9 @@ class LiveSource:
             each.forget_bound()
         quiet = self._is_quiet and scope.pids is None and owners.can_read_ahead
         is_first = self._sequence == 1
-        beside: Ahead[bytes | None] | None = None
-        if _TWO_CORES and not is_first and (quiet or wanted):
-            from sockscope.collect.ahead import Ahead  # noqa: PLC0415 (threads cost 0.7 ms that one look needs not)
-
-            beside = Ahead(lambda: self._read_beside(wanted, scope, with_owners=quiet))
+        beside = self._beside_us() if _TWO_CORES and not is_first and (quiet or wanted) else None
+        if beside is not None:
+            beside.begin(lambda: self._read_beside(wanted, scope, with_owners=quiet))
         else:
             self._read_beside(wanted, scope, with_owners=False)
         tables.read(scope, owners.fork if self._fork and is_first and scope.pids is None else _nothing)
@@ -140,8 +142,16 @@ class LiveSource:
         for each in wanted:
             if beside is not None and each.has_lost_bound():  # connected behind the back of both? Else it is closed
                 each.read_again("tcp", scope)
-        self._is_quiet = not (tables.has_new_inodes or others.has_new_inodes)
-        return owners.refresh(chain.from_iterable(self._inodes()), scope.pids, ahead if self._is_quiet else None)
+        came = [*tables.new_inodes, *others.new_inodes()]
+        self._is_quiet = len(came) <= _FEW
+        return owners.refresh(chain.from_iterable(self._inodes()), scope.pids, ahead, came)
+
+    def _beside_us(self) -> Beside[bytes | None]:
+        if self._beside is None:
+            from sockscope.collect.beside import Beside  # noqa: PLC0415 (threads cost 0.7 ms that one look needs not)
+
+            self._beside = Beside()
+        return self._beside
 
     def _read_beside(self, wanted: Collection[Tables], scope: Scope, *, with_owners: bool) -> bytes | None:
         for tables in wanted:

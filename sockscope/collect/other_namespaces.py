@@ -97,10 +97,9 @@ class OtherNamespaces:
         """Give the inodes of all sockets in them, table by table."""
         return [part for tables in self.tables.values() for part in tables.listed()]
 
-    @property
-    def has_new_inodes(self) -> bool:
-        """Whether a socket is in them that was not at the look before."""
-        return any(tables.has_new_inodes for tables in self.tables.values())
+    def new_inodes(self) -> list[int]:
+        """Give the inodes of the sockets that came with the last look."""
+        return [inode for tables in self.tables.values() for inode in tables.new_inodes]
 
     def close(self) -> None:
         """Give the sockets back."""

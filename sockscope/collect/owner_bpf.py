@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sockscope.collect.holder_map import HolderMap
@@ -39,27 +40,31 @@ class OwnerIterator:
             raise OSError(errno.ENODEV, "no program")
         return self._program.read()
 
-    def read(self, raw: bytes | None = None, but: int = 0) -> None:
-        """Look again, or take `raw` for the look. Decodes the sockets of those processes only whose records differ.
+    def read(self, raw: bytes | None = None, came: Iterable[int] = (), but: int = 0) -> None:
+        """Look again, or take `raw` for the look if it has the sockets `came`. `but` is a process to leave out.
 
-        `but` is a process to leave out.
+        Decodes the sockets of those processes only whose records differ from the last look's.
         """
         self.look += 1
-        if raw is None:
-            raw = self.read_raw()
-        if raw != self._raw:
-            groups = split_by_process(raw)
-            groups.pop(but, None)
-            if self._raw is None and not _is_trusted(self._program, groups):
-                raise MalformedError("task_file: it does not tell of our own fds what /proc tells")
-            self._apply(groups)
-            self._raw = raw
+        self._take(self.read_raw() if raw is None else raw, but)
+        if raw is not None and any(inode not in self.map for inode in came):
+            self._take(self.read_raw(), but)
         self._look_at_processes()
 
     def close(self) -> None:
         """Unload the program; more than once does no harm."""
         if self._program is not None:
             self._program.close()
+
+    def _take(self, raw: bytes, but: int) -> None:
+        if raw == self._raw:
+            return
+        groups = split_by_process(raw)
+        groups.pop(but, None)
+        if self._raw is None and not _is_trusted(self._program, groups):
+            raise MalformedError("task_file: it does not tell of our own fds what /proc tells")
+        self._apply(groups)
+        self._raw = raw
 
     def _apply(self, groups: dict[int, bytes]) -> None:
         before, self._groups = self._groups, groups

@@ -24,7 +24,7 @@ from msgspec import Struct
 from sockscope.collect.owner_entry import read_facts
 from sockscope.collect.owner_scan import OwnerScan
 from sockscope.collect.owner_search import OwnerSearch
-from sockscope.kernel.forked import cores
+from sockscope.kernel.forked import idle_cores
 from sockscope.kernel.malformed import MalformedError
 from sockscope.kernel.proc_fd import has_fd_counts, list_pids, stat_fds
 from sockscope.model.gap import Gap
@@ -82,7 +82,7 @@ class OwnerMap:
         Call it once the tables are received: owners must not be older than they are. For a process without threads.
         """
         counts = _fd_counts(self._root)
-        if sum(counts.values()) <= WORTH_FORK or cores() < 2:
+        if sum(counts.values()) <= WORTH_FORK or idle_cores() < 2:
             return
         from sockscope.collect.owner_bpf import may_load  # noqa: PLC0415 (the live view never forks)
         from sockscope.collect.owner_fork import ForkedIterator, SharedScan  # noqa: PLC0415 (likewise)
@@ -106,10 +106,12 @@ class OwnerMap:
         except OSError:
             return None
 
-    def refresh(self, inodes: Iterable[int], pids: frozenset[int] | None, ahead: bytes | None = None) -> OwnerState:
+    def refresh(
+        self, inodes: Iterable[int], pids: frozenset[int] | None, ahead: bytes | None = None, came: Iterable[int] = (),
+    ) -> OwnerState:
         """Look again. `inodes` are the sockets of the tables read just before; `pids` restricts to these processes.
 
-        `ahead` is what `read_ahead` gave, where that still holds: no socket came since that could be missing in it.
+        `ahead` is what `read_ahead` gave: it will do where it has all of `came`, the sockets new in the tables.
         Raises nothing: what could not be read is counted, in `hidden_processes` and `gaps`.
         """
         if pids != self._pids:
@@ -119,7 +121,7 @@ class OwnerMap:
             if state is not None:
                 return state
         if pids is None and self._bpf is not False:
-            state = self._iterate(ahead)
+            state = self._iterate(ahead, came)
             if state is not None:
                 return state
         return self._scan_links(set(inodes))
@@ -139,7 +141,7 @@ class OwnerMap:
         self._scan = OwnerScan(self._root, pids, has_counts=self._has_counts)
         self._search = OwnerSearch(self._scan)
 
-    def _iterate(self, ahead: bytes | None) -> OwnerState | None:
+    def _iterate(self, ahead: bytes | None, came: Iterable[int]) -> OwnerState | None:
         """Look by the iterator, loaded on the way; None where /proc must do, now or for good."""
         if self._iterator is None:
             if self._bpf is None and not self._scan.look and sum(_fd_counts().values()) <= WORTH_BPF:
@@ -151,7 +153,7 @@ class OwnerMap:
             self._bpf = False
             return None
         try:
-            self._iterator.read(ahead)
+            self._iterator.read(ahead, came)
         except (OSError, MalformedError):
             self.close()
             return None

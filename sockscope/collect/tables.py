@@ -37,7 +37,7 @@ class Tables:
         self.incomplete: set[str] = set()  # read, but not whole: a socket that is not in it may be anything
         self.gaps: list[Gap] = []
         self.bound = BoundSockets(netns, open_channel) if open_channel is not None else None
-        self.has_new_inodes = True
+        self.new_inodes: list[int] = []  # of sockets that came with the last look, or got their inode
         self.root = root
         self._has_changed = True
         self._open_channel = open_channel
@@ -71,7 +71,7 @@ class Tables:
         `received` is called when every table's bytes are here and before they are decoded: what is asked of the kernel
         from then on is younger than they are.
         """
-        self.sources, self.gaps, self._has_changed, self.has_new_inodes = {}, [], False, False
+        self.sources, self.gaps, self._has_changed, self.new_inodes = {}, [], False, []
         self.incomplete = set()
         for protocol in ORDER:
             if protocol in scope.protocols and not (scope.ports is not None and protocol in WITHOUT_PORTS):
@@ -198,7 +198,7 @@ class Tables:
         if not sockets:
             self.sockets = dict(patch.put)
             self.inodes = {socket.inode: key for key, socket in patch.put.items() if socket.inode}
-            self.has_new_inodes = True
+            self.new_inodes += self.inodes
             return
         for key, socket in patch.put.items():
             before = sockets.get(key)
@@ -206,7 +206,8 @@ class Tables:
                 self._drop_inode(key)
             sockets[key] = socket
             if socket.inode:
-                self.has_new_inodes = self.has_new_inodes or socket.inode not in inodes
+                if socket.inode not in inodes:
+                    self.new_inodes.append(socket.inode)
                 inodes[socket.inode] = key
 
     def _drop_inode(self, key: SocketKey) -> None:

@@ -34,3 +34,11 @@ def syscall(name: str, *arguments: int | ctypes.Array[ctypes.c_char] | ctypes.St
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return result
+
+
+def current_core() -> int:
+    """Tell the core that this thread runs on right now (sched_getcpu(3)); -1 where nobody knows."""
+    try:
+        return int(_libc.sched_getcpu())
+    except AttributeError:  # a C library without it
+        return -1

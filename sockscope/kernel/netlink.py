@@ -30,6 +30,7 @@ _ROOM = 1 << 17
 _RECEIVE_BUFFER = 1 << 22
 _ATTEMPTS = 4
 _TIMEOUT_S = 5.0  # a dump that another process' lock holds up must become a gap, not a frozen screen
+_PLACES = 2_000  # runs whose starts are kept: 100,000 rows come in 500
 _STREAK = 6  # rows of one length after which it pays to look for a run; below that a plain walk is faster
 
 
@@ -45,7 +46,7 @@ class Dump:
     malformed, timed_out. What was received stands all the same.
     """
 
-    __slots__ = ("data", "runs", "singles", "size", "starts", "trouble")
+    __slots__ = ("data", "length", "places", "runs", "singles", "size", "starts", "trouble")
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -54,6 +55,8 @@ class Dump:
         self.runs: list[tuple[int, int, int]] = []
         self.singles: list[int] = []
         self.trouble: str | None = None
+        self.length = 0  # of the rows of the last run, in this answer or the one before
+        self.places: dict[tuple[int, int, int], array[int]] = {}  # run -> starts: an idle table's are the same again
 
     def __len__(self) -> int:
         return max(len(self.starts) - 1, 0)
@@ -181,7 +184,7 @@ def _take(into: Dump, got: int, kind: int, sequence: int, minimum: int) -> bool:
     """Find the messages in the `got` bytes just received; True at the end of the dump."""
     data, start, single, unpack = into.data, into.starts.append, into.singles.append, HEADER.unpack_from
     at, end = into.size, into.size + got
-    done, last, streak = False, 0, 0
+    done, last, streak = False, into.length, _STREAK
     while at + 16 <= end and not done:
         length, found, flags, seen, _ = unpack(data, at)
         if found == kind and seen == sequence and minimum <= length <= end - at and not flags & NLM_F_DUMP_INTR:
@@ -191,7 +194,6 @@ def _take(into: Dump, got: int, kind: int, sequence: int, minimum: int) -> bool:
                 streak += 1
             else:
                 at = _take_run(into, at, length, end)
-                streak = 0
                 continue
             start(at)
             single(at)
@@ -238,8 +240,15 @@ def _take_run(into: Dump, at: int, length: int, end: int) -> int:
     with memoryview(into.data) as view, view[at:at + size] as part, part.cast("I") as words:
         for place in range(3):
             rows = _leading(words[place:rows * step // 4:step // 4])
-    into.starts.extend(range(at, at + rows * step, step))
-    into.runs.append((at, step, rows))
+    run = (at, step, rows)
+    places = into.places.get(run)
+    if places is None:
+        if len(into.places) > _PLACES:
+            into.places.clear()
+        places = into.places[run] = array("I", range(at, at + rows * step, step))
+    into.starts.extend(places)
+    into.runs.append(run)
+    into.length = length
     return min(at + rows * step, end)
 
 

@@ -30,7 +30,7 @@ for line in sys.stdin:
 @pytest.fixture(autouse=True)
 def _always_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owners, "WORTH_FORK", 0)
-    monkeypatch.setattr(owners, "cores", lambda: 2)
+    monkeypatch.setattr(owners, "idle_cores", lambda: 2)
 
 
 @pytest.fixture

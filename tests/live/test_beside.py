@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sockscope.collect import ahead
-from sockscope.collect.ahead import Ahead
+from sockscope.collect.beside import Beside
 from sockscope.collect.live import LiveSource
 from sockscope.model.snapshot import Scope, Snapshot
 from sockscope.model.socket import Holder, Socket
@@ -38,19 +37,19 @@ def row_of(snapshot: Snapshot, made: socket.socket) -> Socket | None:
 
 
 def test_a_socket_that_comes_has_its_holder_at_once(source: LiveSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[Ahead[bytes | None]] = []
-
-    class Late(Ahead[bytes | None]):
+    class Early(Beside[bytes | None]):
         """Ended before the dump begins, so that all that comes then is missing in it."""
 
-        def __init__(self, work) -> None:
-            super().__init__(work)
-            self.result()
-            begun.append(self)
+        def begin(self, work) -> None:
+            super().begin(work)
+            self.early = super().result()
             made.append(socket.create_server(("127.0.0.1", 0)))
 
+        def result(self) -> bytes | None:
+            return self.early
+
     made: list[socket.socket] = []
-    monkeypatch.setattr(ahead, "Ahead", Late)
+    monkeypatch.setattr(source, "_beside", Early())
     if beside(source).sources["owners"] != "bpf":
         pytest.skip("BPF is not permitted here")
     for _ in range(5):
@@ -58,7 +57,7 @@ def test_a_socket_that_comes_has_its_holder_at_once(source: LiveSource, monkeypa
         row = row_of(snapshot, made[-1])
         assert row is not None
         assert Holder(os.getpid(), made[-1].fileno()) in snapshot.holders_of(row)
-    assert len(begun) == len(made) >= 5
+    assert len(made) >= 5
     for one in made:
         one.close()
 
@@ -145,3 +144,15 @@ def test_a_socket_that_is_bound_later_is_seen_by_the_second_look(source: LiveSou
         assert row is not None
         assert row.state == "CLOSE"
         assert row.local.port in (one.getsockname()[1], None)
+
+
+def test_the_thread_beside_ends_and_is_not_needed() -> None:
+    with_thread: Beside[int] = Beside()
+    with_thread.begin(lambda: 1)
+    assert with_thread.result() == 1
+    assert with_thread._thread is not None
+    with_thread.close()
+    with_thread._thread.join(30)
+    assert not with_thread._thread.is_alive()
+    with_thread.begin(lambda: 2)
+    assert with_thread.result() == 2, "closed meanwhile: it is done all the same"

@@ -156,3 +156,10 @@ def test_the_thread_beside_ends_and_is_not_needed() -> None:
     assert not with_thread._thread.is_alive()
     with_thread.begin(lambda: 2)
     assert with_thread.result() == 2, "closed meanwhile: it is done all the same"
+
+
+def test_the_cores_we_may_run_on_are_ours_again_after_each_look(source: LiveSource) -> None:
+    allowed = os.sched_getaffinity(0)
+    for _ in range(4):
+        beside(source)
+        assert os.sched_getaffinity(0) == allowed

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     finally:
-        if was_collecting:
+        if was_collecting and argv is not None:  # else the process ends, and one collection would cost 3 ms
             gc.enable()
     code = _finish(code)
     if argv is None and "sockscope.cli.oneshot" in sys.modules:

@@ -33,9 +33,15 @@ def run(words: Sequence[str]) -> int:
             return NOTHING
         gc.enable()
         return _live(options, choices, selection)
-    from sockscope.cli.oneshot import run_oneshot  # noqa: PLC0415  # the live branch has its own way to read
+    from sockscope.cli.opening import open_oneshot  # noqa: PLC0415  # the live branch has its own way to read
 
-    return run_oneshot(options, choices, selection)
+    source = open_oneshot(options, choices, selection)
+    try:
+        from sockscope.cli.oneshot import run_oneshot  # noqa: PLC0415  # imported while the kernel gives its tables
+
+        return run_oneshot(source, options, choices, selection)
+    finally:
+        source.close()
 
 
 def _page(options: argparse.Namespace) -> str | None:

@@ -16,9 +16,9 @@ from sockscope.analysis.sorting import sort_sockets
 from sockscope.cli.choices import Choices
 from sockscope.cli.errors import FOUND, NOTHING, say
 from sockscope.cli.naming import names_of
+from sockscope.cli.opening import follows, watches
 from sockscope.cli.output import binary_output, speaks_unicode, terminal_width, text_output, wants_colour, writing
 from sockscope.cli.selection import Selection, whole_scope
-from sockscope.collect.sources import open_source
 from sockscope.feed.conclude import conclude, with_details
 from sockscope.kernel.forked import idle_cores
 from sockscope.model.observation import Observation
@@ -27,31 +27,29 @@ from sockscope.model.socket import Socket
 from sockscope.model.source import Source
 from sockscope.present.text import to_ascii
 
+_kept: list[object] = []  # the last look: the process ends by _exit, and taking 10,000 sockets apart first takes 3 ms
 
-def run_oneshot(options: argparse.Namespace, choices: Choices, selection: Selection) -> int:
+
+def run_oneshot(source: Source, options: argparse.Namespace, choices: Choices, selection: Selection) -> int:
     """Look, print, and return the exit code. Raises CannotReadError and SourceLostError."""
-    text_output()  # closed: say so before the work
-    follows = choices.mode == "ndjson" and choices.interval_s is not None
-    watches = choices.mode in ("why", "findings") or choices.findings
-    source = open_source(choices.source, probe=not options.no_probe, fork=not (follows or watches))
-    try:
-        if follows:
-            gc.enable()
-            from sockscope.cli.following import follow  # noqa: PLC0415  # rules and details that one look needs not
+    if follows(choices):
+        gc.enable()
+        from sockscope.cli.following import follow  # noqa: PLC0415  # rules and details that one look needs not
 
-            follow(source, whole_scope(selection.scope, pids=True), options, choices, selection)
-        if watches:
-            gc.enable()
-            from sockscope.cli.watching import run_watch  # noqa: PLC0415  # likewise
+        follow(source, whole_scope(selection.scope, pids=True), options, choices, selection)
+    if watches(choices):
+        gc.enable()
+        from sockscope.cli.watching import run_watch  # noqa: PLC0415  # likewise
 
-            return run_watch(source, options, choices, selection)
-        gc.disable()  # one look and out: nothing made here is garbage before the end
-        observation = look(source, options, selection)
-        sockets = arranged(observation, choices, selection)
-        write(observation, sockets, options, choices)
-        return verdict(observation.snapshot, sockets, selection)
-    finally:
-        source.close()
+        return run_watch(source, options, choices, selection)
+    gc.disable()  # one look and out: nothing made here is garbage before the end
+    if choices.mode == "json":
+        import sockscope.present.json  # noqa: F401, PLC0415  # while the kernel still gives its tables
+    observation = look(source, options, selection)
+    sockets = arranged(observation, choices, selection)
+    _kept[:] = observation, sockets
+    write(observation, sockets, options, choices)
+    return verdict(observation.snapshot, sockets, selection)
 
 
 def look(source: Source, options: argparse.Namespace, selection: Selection) -> Observation:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from sockscope.collect.counters import CounterReader
+from sockscope.collect.early import Early
 from sockscope.collect.other_namespaces import OtherNamespaces
 from sockscope.collect.owners import OwnerMap
 from sockscope.collect.tables import Tables
@@ -43,19 +44,19 @@ class LiveSource:
     """Implements model.source.Source for Linux with procfs.
 
     `open_channel` None reads /proc/net only (`--source proc`). `probe` False promises that no fd is ever borrowed.
-    `fork` says that this process has no threads, so that the first look may use a second core.
+    `only` is what the only look will ask for, of a process that has no other threads and may fork: it begins at once.
     """
 
     def __init__(
-        self, open_channel: Callable[[], Netlink] | None = Netlink, *, probe: bool = True, fork: bool = False,
+        self, open_channel: Callable[[], Netlink] | None = Netlink, *, probe: bool = True, only: Scope | None = None,
     ) -> None:
         self._probe = probe
-        self._fork = fork
         own = netns_of()
         self._netns = own or 0  # a kernel without namespaces, or it may not be told
         self._kernel = os.uname().release
         self._about = About("live", gethostname(), _boot_id(), FACETS)
         self._tables = Tables(self._netns, open_channel)
+        self._early = None if only is None else Early(self._tables, only)
         self._others = OtherNamespaces(own, by_netlink=open_channel is not None)
         self._owners = OwnerMap(bpf=None if open_channel is not None else False)  # --source proc is /proc throughout
         self._unlisted = Unlisted()
@@ -105,7 +106,8 @@ class LiveSource:
             self._beside.close()
 
     def _snapshot(self, scope: Scope) -> Snapshot:
-        begun, taken_at = time.monotonic(), time.time()
+        early = self._early
+        begun, taken_at = (early.begun_s, early.taken_at) if early is not None else (time.monotonic(), time.time())
         self._sequence += 1
         tables, others = self._tables, self._others
         owners = self._read(scope)
@@ -136,7 +138,14 @@ class LiveSource:
             beside.begin(lambda: self._read_beside(wanted, scope, with_owners=quiet))
         else:
             self._read_beside(wanted, scope, with_owners=False)
-        tables.read(scope, owners.fork if self._fork and is_first and scope.pids is None else _nothing)
+        early, self._early = self._early, None
+        if early is not None and early.scope == scope:
+            early.wait()
+            if scope.pids is None:
+                owners.fork()
+        else:
+            tables.receive(scope)
+        tables.decode(scope)
         others.read(scope)
         ahead = beside.result() if beside is not None else None
         for each in wanted:
@@ -287,11 +296,7 @@ def _boot_id() -> str:
         return ""
 
 
-def make_live(kind: str | None, *, probe: bool, fork: bool = False) -> LiveSource:
+def make_live(kind: str | None, *, probe: bool, only: Scope | None = None) -> LiveSource:
     """`kind` None or netlink: netlink with /proc behind it; proc: text tables only."""
-    return LiveSource(None if kind == "proc" else Netlink, probe=probe, fork=fork)
-
-
-def _nothing() -> None:
-    pass
+    return LiveSource(None if kind == "proc" else Netlink, probe=probe, only=only)
 

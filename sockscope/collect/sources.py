@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 
+from sockscope.model.snapshot import Scope
 from sockscope.model.source import Source, SourceLostError
 
 KINDS = ("netlink", "proc", "psutil")
 
 
-def open_source(kind: str | None, *, probe: bool = True, fork: bool = False) -> Source:
+def open_source(kind: str | None, *, probe: bool = True, only: Scope | None = None) -> Source:
     """Open the source of this kind, or the best one here for None. Raises SourceLostError with one line that says why.
 
-    `fork` says that this process has no threads and may fork for speed.
+    `only` is what the only look will ask for, of a process that has no other threads and may fork: it begins at once.
 
     The kinds' modules are imported here and not above: the one-shot path must not pay for psutil.
     """
@@ -27,4 +28,4 @@ def open_source(kind: str | None, *, probe: bool = True, fork: bool = False) -> 
         raise SourceLostError(f"source {kind!r} needs /proc, which is not mounted here")
     from sockscope.collect.live import make_live  # noqa: PLC0415
 
-    return make_live(kind, probe=probe, fork=fork)
+    return make_live(kind, probe=probe, only=only)

@@ -65,12 +65,13 @@ class Tables:
         if self.bound is not None:
             self.bound.forget()
 
-    def read(self, scope: Scope, received: Callable[[], None] = lambda: None) -> None:
-        """Look at all but `bound`. Never raises.
+    def read(self, scope: Scope) -> None:
+        """Look at all but `bound`. Never raises."""
+        self.receive(scope)
+        self.decode(scope)
 
-        `received` is called when every table's bytes are here and before they are decoded: what is asked of the kernel
-        from then on is younger than they are.
-        """
+    def receive(self, scope: Scope) -> None:
+        """Take every table's bytes: what is asked of the kernel from now on is younger than they are. Never raises."""
         self.sources, self.gaps, self._has_changed, self.new_inodes = {}, [], False, []
         self.incomplete = set()
         for protocol in ORDER:
@@ -78,13 +79,20 @@ class Tables:
                 self._read_protocol(protocol, scope)
             else:
                 self._forget(protocol)
-        received()
-        self._update(scope)
+
+    def decode(self, scope: Scope) -> None:
+        """Put what was received into `sockets`. Never raises."""
+        for protocol, table in self._received:
+            patch = table.update(self.sockets, expires=scope.timers)
+            if patch.malformed:
+                self.gaps.append(Gap(protocol, "malformed", patch.malformed, "rows that this version cannot read"))
+            self._apply(patch)
+        self._received = []
 
     def read_again(self, protocol: str, scope: Scope) -> None:
         """Look at one table a second time within the same snapshot."""
         self._read_protocol(protocol, scope)
-        self._update(scope)
+        self.decode(scope)
 
     @property
     def has_changed(self) -> bool:
@@ -177,15 +185,6 @@ class Tables:
             if dump.trouble in _KEEP_THE_LAST and table.has_rows:
                 return
         self._received.append((protocol, table))
-
-    def _update(self, scope: Scope) -> None:
-        """Decode what was received."""
-        for protocol, table in self._received:
-            patch = table.update(self.sockets, expires=scope.timers)
-            if patch.malformed:
-                self.gaps.append(Gap(protocol, "malformed", patch.malformed, "rows that this version cannot read"))
-            self._apply(patch)
-        self._received = []
 
     def _apply(self, patch: Patch) -> None:
         if not patch.put and not patch.gone:

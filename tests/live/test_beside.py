@@ -89,15 +89,16 @@ def test_a_socket_that_connects_behind_both_is_found_in_the_same_look(
         if found is None or found.local.port == 0:
             pytest.skip("this kernel does not report bound sockets")
         tables = source._tables
-        read_bound, read = tables.read_bound, tables.read
+        read_bound, decode = tables.read_bound, tables.decode
 
-        def first_the_tables(scope: Scope, _: object) -> None:
-            read(scope)
+        def first_the_tables(scope: Scope) -> None:
+            monkeypatch.undo()
+            decode(scope)
             client.connect(server.getsockname())
             read_bound(scope)
 
         monkeypatch.setattr(tables, "read_bound", lambda _: None)
-        monkeypatch.setattr(tables, "read", first_the_tables)
+        monkeypatch.setattr(tables, "decode", first_the_tables)
         if not source._owners.can_read_ahead:
             pytest.skip("BPF is not permitted here")
         row = row_of(beside(source), client)

@@ -1,0 +1,41 @@
+"""The tables of a process' only look, received by a thread while the rest of the program is imported.
+
+The kernel's part of a dump needs no Python: 8 ms of a run with 10,000 sockets. (Importing threading costs 0.4.)
+"""
+
+from __future__ import annotations
+
+import time
+from _thread import allocate_lock, start_new_thread
+
+from sockscope.collect.tables import Tables
+from sockscope.model.snapshot import Scope
+
+
+class Early:
+    """Begins at once. The tables are the thread's own until `wait` returns, and it has ended then."""
+
+    def __init__(self, tables: Tables, scope: Scope) -> None:
+        self.begun_s, self.taken_at = time.monotonic(), time.time()
+        self.scope = scope
+        self._tables = tables
+        self._done = allocate_lock()
+        self._done.acquire()
+        self._has_all = False
+        try:
+            start_new_thread(self._receive, ())
+        except RuntimeError:  # no more threads for us
+            self._done.release()
+
+    def wait(self) -> None:
+        """Wait until all is received; what the thread could not do is done now."""
+        self._done.acquire()
+        if not self._has_all:
+            self._tables.receive(self.scope)
+
+    def _receive(self) -> None:
+        try:
+            self._tables.receive(self.scope)
+            self._has_all = True
+        finally:
+            self._done.release()

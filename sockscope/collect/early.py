@@ -23,7 +23,7 @@ class Early:
         self._done.acquire()
         self._has_all = False
         try:
-            start_new_thread(self._receive, ())
+            start_new_thread(self._run, ())
         except RuntimeError:  # no more threads for us
             self._done.release()
 
@@ -31,11 +31,16 @@ class Early:
         """Wait until all is received; what the thread could not do is done now."""
         self._done.acquire()
         if not self._has_all:
-            self._tables.receive(self.scope)
+            self._receive()
 
-    def _receive(self) -> None:
+    def _run(self) -> None:
         try:
-            self._tables.receive(self.scope)
+            self._receive()
             self._has_all = True
         finally:
             self._done.release()
+
+    def _receive(self) -> None:
+        if self.scope.ports is not None:  # else the first look asks for them only where there is a sign of any
+            self._tables.read_bound(self.scope)
+        self._tables.receive(self.scope)

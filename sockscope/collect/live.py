@@ -126,34 +126,41 @@ class LiveSource:
 
     def _read(self, scope: Scope) -> OwnerState:
         """Read tables, then owners, so that a socket's holder is known; both at once where few sockets come."""
-        tables, others, owners = self._tables, self._others, self._owners
-        every = [tables, *others.tables.values()]
+        early, self._early = self._early, None
+        if early is not None:
+            early.wait()
+        ahead: bytes | None = None
+        if early is not None and early.scope == scope:
+            if scope.pids is None:
+                self._owners.fork()
+            self._tables.decode(scope)
+        else:
+            ahead = self._read_tables(scope)
+        came = [*self._tables.new_inodes, *self._others.new_inodes()]
+        self._is_quiet = len(came) <= _FEW
+        return self._owners.refresh(chain.from_iterable(self._inodes()), scope.pids, ahead, came)
+
+    def _read_tables(self, scope: Scope) -> bytes | None:
+        """Read all tables; of two cores the other one reads bound sockets and, where few sockets come, owners."""
+        every = [self._tables, *self._others.tables.values()]
         wanted = every if self._wants_bound or scope.ports is not None else []
         for each in every[len(wanted):]:
             each.forget_bound()
-        quiet = self._is_quiet and scope.pids is None and owners.can_read_ahead
-        is_first = self._sequence == 1
-        beside = self._beside_us() if _TWO_CORES and not is_first and (quiet or wanted) else None
+        quiet = self._is_quiet and scope.pids is None and self._owners.can_read_ahead
+        beside = self._beside_us() if _TWO_CORES and self._sequence > 1 and (quiet or wanted) else None
         if beside is not None:
             beside.begin(lambda: self._read_beside(wanted, scope, with_owners=quiet))
         else:
             self._read_beside(wanted, scope, with_owners=False)
-        early, self._early = self._early, None
-        if early is not None and early.scope == scope:
-            early.wait()
-            if scope.pids is None:
-                owners.fork()
-        else:
-            tables.receive(scope)
-        tables.decode(scope)
-        others.read(scope)
-        ahead = beside.result() if beside is not None else None
+        self._tables.read(scope)
+        self._others.read(scope)
+        if beside is None:
+            return None
+        ahead = beside.result()
         for each in wanted:
-            if beside is not None and each.has_lost_bound():  # connected behind the back of both? Else it is closed
+            if each.has_lost_bound():  # connected behind the back of both? Else it is closed
                 each.read_again("tcp", scope)
-        came = [*tables.new_inodes, *others.new_inodes()]
-        self._is_quiet = len(came) <= _FEW
-        return owners.refresh(chain.from_iterable(self._inodes()), scope.pids, ahead, came)
+        return ahead
 
     def _beside_us(self) -> Beside[bytes | None]:
         if self._beside is None:

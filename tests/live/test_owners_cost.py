@@ -15,7 +15,7 @@ import pytest
 from sockscope.collect import owner_search
 from sockscope.collect.owner_bpf import may_load
 from sockscope.collect.owners import OwnerMap
-from sockscope.kernel import task_file
+from sockscope.kernel import task_file_records
 
 CALLS = ("open", "close", "read", "readlink", "stat", "fstat", "listdir")
 
@@ -109,17 +109,17 @@ def test_with_bpf_only_processes_that_changed_are_decoded(
 
     def counted(records: bytes) -> dict[int, int]:
         decoded.append(len(records))
-        return task_file.sockets_of(records)
+        return task_file_records.sockets_of(records)
 
     monkeypatch.setattr("sockscope.collect.owner_bpf.sockets_of", counted)
     owners = OwnerMap(bpf=True)
     holder = crowd(600)
     first = owners.refresh((), None)
-    assert 600 * task_file.RECORD.size in decoded
+    assert 600 * task_file_records.RECORD.size in decoded
     decoded.clear()
     crowd(10)
     second = owners.refresh((), None)
-    assert 600 * task_file.RECORD.size not in decoded
+    assert 600 * task_file_records.RECORD.size not in decoded
     mine = [inode for inode, holders in second.holders.items() if holders[0].pid == holder]
     assert len(mine) == 600
     assert all(second.holders[inode] is first.holders[inode] for inode in mine), "unchanged values are shared"

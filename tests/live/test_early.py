@@ -30,7 +30,7 @@ def test_the_look_is_of_the_moment_it_began(monkeypatch: pytest.MonkeyPatch, *, 
     if not has_thread:
         monkeypatch.setattr(early, "start_new_thread", refused)
     before = time.monotonic()
-    with socket.create_server(("127.0.0.1", 0)) as one:
+    with socket.create_server(("127.0.0.1", 0)):
         source = LiveSource(only=TCP)
         after = time.monotonic()
         snapshot = source.snapshot(TCP)

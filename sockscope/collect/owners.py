@@ -8,6 +8,8 @@ With the rights and the kernel for it the BPF iterator gives all owners exactly 
 | 10,000 | 9-16 ms | 2.2-2.8 ms | 42-55 ms | 2 ms |
 | 100,000 | 90 ms | 30 ms | 400-590 ms | 5 ms |
 
+A one-shot run's first look goes on beside the decoding of the tables (owner_fork), a live one by BPF beside the dump.
+
 By /proc a wrong owner can be told only of processes that exchange sockets over SCM_RIGHTS at a constant number of fds
 while more sockets are held by processes that run than one look verifies (owner_search).
 """

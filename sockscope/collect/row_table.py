@@ -100,9 +100,8 @@ class RowTable:
     def _read_all(self, old: Dump, new: Dump, known: Mapping[SocketKey, Socket], *, expires: bool) -> Patch:
         netns = self._netns
         rows = self._decoder.decode_all(new.data, new.starts, expires=expires)
-        found = [row for row in rows if row is not None]
-        put: dict[SocketKey, Socket] = {(netns, row.cookie): row for row in found}
-        malformed = len(rows) - len(found)
+        put: dict[SocketKey, Socket] = {(netns, row.cookie): row for row in rows if row is not None}
+        malformed = sum(row is None for row in rows) if len(put) != len(rows) else 0  # a socket may be there twice
         self.decoded += len(new)
         self._count = len(put)
         self._is_exact = not expires and not malformed and len(put) == len(new)

@@ -195,7 +195,7 @@ class Tables:
             self._drop_inode(key)
             sockets.pop(key, None)
         if not sockets:
-            self.sockets = dict(patch.put)
+            self.sockets = patch.put
             self.inodes = {socket.inode: key for key, socket in patch.put.items() if socket.inode}
             self.new_inodes += self.inodes
             return

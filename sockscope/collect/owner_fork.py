@@ -19,6 +19,7 @@ from sockscope.kernel.proc_fd import FdDirectory, FdFolder
 
 _PID = struct.Struct("=i")
 _MOST = 1 << 14  # pids that a pipe holds (64 KiB); those beyond it are read by who reads the rest
+# Less fits where a user has a thousand pipes (fs.pipe-user-pages-soft gives new ones two pages): it must not block.
 
 
 class ForkedIterator:
@@ -44,6 +45,7 @@ class SharedScan:
         self._root = root
         self._queue, write = os.pipe()
         try:
+            os.set_blocking(write, False)
             os.write(write, b"".join([_PID.pack(pid) for pid in pids[:_MOST]]))
             os.close(write)
             self._child = Forked(lambda _: _packed(_claimed(self._queue, root)))

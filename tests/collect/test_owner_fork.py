@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -133,3 +134,16 @@ def children() -> set[int]:
     return {
         int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text("ascii").split()
     }
+
+
+def test_pids_that_do_not_fit_into_the_pipe_are_left_to_the_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = os.pipe
+
+    def small() -> tuple[int, int]:
+        read, write = make()
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+        return read, write
+
+    monkeypatch.setattr(os, "pipe", small)
+    shared = owner_fork.SharedScan([os.getpid(), *range(1 << 25, (1 << 25) + 5_000)], "/proc")  # far above any pid
+    assert list(shared.finish()) == [os.getpid()]

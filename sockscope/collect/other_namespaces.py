@@ -31,7 +31,7 @@ class OtherNamespaces:
 
     def __init__(self, own: int | None, *, by_netlink: bool) -> None:
         self.tables: dict[int, Tables] = {}
-        self.has_changed = False
+        self._came_or_went = False
         self._gaps: list[Gap] = []
         self._own = own
         self._by_netlink = by_netlink
@@ -39,9 +39,14 @@ class OtherNamespaces:
         self._postponed = 0
         self._known: dict[tuple[int, int | None], int | None] = {}
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether the last look found anything else; asked when it is over, as another thread reads bound sockets."""
+        return self._came_or_went or any(tables.has_changed for tables in self.tables.values())
+
     def read(self, scope: Scope) -> None:
         """Look at the tables of the namespaces known so far. Never raises."""
-        self.has_changed, self._postponed = False, 0
+        self._came_or_went, self._postponed = False, 0
         if not scope.namespaces:
             return
         begun = time.monotonic()
@@ -51,7 +56,6 @@ class OtherNamespaces:
                 continue
             tables = self.tables[netns] = self.tables.pop(netns)  # to the end: those left out come first next time
             tables.read(scope)
-            self.has_changed = self.has_changed or tables.has_changed
 
     def discover(self, processes: Mapping[int, Process], scope: Scope) -> None:
         """Find the namespaces of these processes; read those that are new, close those that nobody is in any more.
@@ -63,7 +67,7 @@ class OtherNamespaces:
         inside = found if scope.namespaces else {}
         for netns in self.tables.keys() - inside.keys():
             self.tables.pop(netns).close()
-            self.has_changed = True
+            self._came_or_went = True
         left_out = 0
         for netns, pid in inside.items():
             if netns in self.tables:
@@ -71,7 +75,7 @@ class OtherNamespaces:
             elif len(self.tables) < _LIMIT:
                 tables = self.tables[netns] = self._open(netns, pid)
                 tables.read(scope)
-                self.has_changed = True
+                self._came_or_went = True
             else:
                 left_out += 1
         self._gaps = []

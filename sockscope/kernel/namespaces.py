@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -29,7 +30,10 @@ def open_socket_in(path: str) -> socket.socket:
     made: list[socket.socket] = []
     failed: list[OSError] = []
     thread = threading.Thread(target=_enter, args=(path, made, failed), name="setns")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads for us
+        raise NetlinkError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
     thread.join()
     if made:
         return made[0]

@@ -74,6 +74,8 @@ class OtherNamespaces:
                 self.tables[netns].root = f"/proc/{pid}/net"
             elif len(self.tables) < _LIMIT:
                 tables = self.tables[netns] = self._open(netns, pid)
+                if scope.ports is not None:  # else the look asks for them where there is a sign of any
+                    tables.read_bound(scope)
                 tables.read(scope)
                 self._came_or_went = True
             else:

@@ -236,11 +236,11 @@ def test_a_passing_failure_is_passed() -> None:
                 raise NetlinkError(errno.ENOMEM, "Cannot allocate memory")
             super().dump(*arguments)
 
-    channel = Failing()
-    with contextlib.closing(LiveSource(lambda: channel)) as source, socket.create_server(("127.0.0.1", 0)) as listener:
+    # Each channel is one of its own: bound sockets are asked for by another thread, where anybody here has any.
+    with contextlib.closing(LiveSource(Failing)) as source, socket.create_server(("127.0.0.1", 0)) as listener:
         inode = os.fstat(listener.fileno()).st_ino
         for fails, told in ((False, "netlink"), (True, "proc"), (False, "netlink")):
-            channel.fails = fails
+            Failing.fails = fails
             snapshot = source.snapshot(Scope())
             assert {snapshot.sources[what] for what in ("tcp", "udp", "unix")} == {told}
             rows = [one for one in snapshot.sockets.values() if one.inode == inode]

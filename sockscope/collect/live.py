@@ -158,7 +158,7 @@ class LiveSource:
             return None
         ahead = beside.result()
         for each in wanted:
-            if each.has_lost_bound():  # connected behind the back of both? Else it is closed
+            if "tcp" in scope.protocols and each.has_lost_bound():  # connected behind the back of both, or closed
                 each.read_again("tcp", scope)
         return ahead
 

@@ -188,6 +188,15 @@ def test_families_without_a_table_are_named(source: LiveSource) -> None:
         one.close()
 
 
+def test_a_scope_without_tcp_has_none_where_a_bound_socket_was(source: LiveSource) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        for _ in range(2):  # from the second look on bound sockets are read beside the tables
+            source.snapshot(Scope())
+        unix = source.snapshot(Scope(frozenset({"unix"})))
+        assert {one.protocol for one in unix.sockets.values()} == {"unix"}
+
+
 def test_scope_can_narrow_and_widen_again(source: LiveSource) -> None:
     everything = source.snapshot(Scope())
     only_unix = source.snapshot(Scope(frozenset({"unix"})))

@@ -36,6 +36,7 @@ class Forked:
         for end in theirs:
             os.close(end)
         self._read, self._write = ours
+        self._has_ended = False
 
     def go(self) -> None:
         """Let the child pass its `wait`; one that is dead hears nothing."""
@@ -45,20 +46,27 @@ class Forked:
     def result(self) -> bytes | None:
         """Wait for the child's end and give what it made; None where it failed. Call it once."""
         pieces = []
-        with contextlib.suppress(OSError):
-            while piece := os.read(self._read, _PIECE):
-                pieces.append(piece)
+        try:
+            with contextlib.suppress(OSError):
+                while piece := os.read(self._read, _PIECE):
+                    pieces.append(piece)
+        except BaseException:  # Ctrl+C while we wait: nobody needs the child any more
+            self.abandon()
+            raise
         self._end()
         made = b"".join(pieces)
         return made[:-1] if made.endswith(b".") else None  # the dot says that it came to its end
 
     def abandon(self) -> None:
-        """End the child without its result."""
+        """End the child without its result; one that has ended already is nothing to be done about."""
+        if self._has_ended:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, _SIGKILL)
         self._end()
 
     def _end(self) -> None:
+        self._has_ended = True
         os.close(self._read)
         os.close(self._write)
         with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored, nobody is to be waited for

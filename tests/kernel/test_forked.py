@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from sockscope.kernel.forked import Forked
 
 
@@ -42,6 +44,21 @@ def test_a_child_that_failed_or_was_killed_gave_nothing(capfd) -> None:
 def test_an_abandoned_child_leaves_nothing_behind() -> None:
     before = _own_fds()
     child = Forked(lambda wait: b"x" if wait() else b"")
+    child.abandon()
+    assert _own_fds() == before
+    assert not Path(f"/proc/{child.pid}").exists()
+
+
+def test_ctrl_c_while_we_wait_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _own_fds()
+    child = Forked(lambda wait: b"x" if wait() else b"")
+
+    def interrupted(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        child.result()
     child.abandon()
     assert _own_fds() == before
     assert not Path(f"/proc/{child.pid}").exists()

@@ -43,8 +43,10 @@ def run_oneshot(source: Source, options: argparse.Namespace, choices: Choices, s
 
         return run_watch(source, options, choices, selection)
     gc.disable()  # one look and out: nothing made here is garbage before the end
-    if choices.mode == "json":
-        import sockscope.present.json  # noqa: F401, PLC0415  # while the kernel still gives its tables
+    if choices.mode == "json":  # imported while the kernel still gives its tables
+        import sockscope.present.json  # noqa: PLC0415
+    elif choices.mode == "table":
+        import sockscope.present.table  # noqa: F401, PLC0415
     observation = look(source, options, selection)
     sockets = arranged(observation, choices, selection)
     _kept[:] = observation, sockets

@@ -50,7 +50,7 @@ class Forked:
             with contextlib.suppress(OSError):
                 while piece := os.read(self._read, _PIECE):
                     pieces.append(piece)
-        except BaseException:  # Ctrl+C while we wait: nobody needs the child any more
+        except KeyboardInterrupt:  # nobody needs the child any more
             self.abandon()
             raise
         self._end()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-# A shell that starts us in the background without job control has SIGINT and SIGQUIT ignored, and every child would
-# inherit that: the tests send them to children of theirs, which must then be able to hear it.
-if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+# A shell that starts us in the background without job control has SIGINT and SIGQUIT ignored, nohup SIGHUP, and every
+# child would inherit that: the tests send them to children of theirs, which must then be able to hear them.
+for number in (signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -40,9 +40,14 @@ tell(inode=inode(s))
 for line in sys.stdin: print(len(seen), flush=True)
 """
 # Full enough that poll() says no, yet never so full that send() itself marked the socket. "drain" lets the peer read.
+# At an address of its own: a small congestion window that the kernel remembers of 127.0.0.1 (ip tcp_metrics) keeps the
+# buffer from growing whatever is done.
 FILLED = """
-import struct
-s, c = pair(); s.setblocking(False)
+import os, struct
+address = "127." + ".".join(str(1 + number % 250) for number in os.urandom(3))
+listener = socket.create_server((address, 0))
+c = socket.create_connection(listener.getsockname(), source_address=(address, 0))
+s, _ = listener.accept(); s.setblocking(False)
 def memory(): return struct.unpack("=9I", s.getsockopt(socket.SOL_SOCKET, 55, 36))
 while memory()[5] < memory()[3] * 0.75: s.send(bytes(16384))
 tell(inode=inode(s), fd=s.fileno())

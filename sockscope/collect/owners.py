@@ -76,6 +76,7 @@ class OwnerMap:
         self._bpf = bpf if root == "/proc" else False
         self._iterator: OwnerIterator | None = None
         self._forked: ForkedIterator | SharedScan | None = None
+        self._open_fds: int | None = None  # on the machine, where they were counted for a fork
         self._start_over(None)
 
     def fork(self) -> None:
@@ -84,7 +85,8 @@ class OwnerMap:
         Call it once the tables are received: owners must not be older than they are. For a process without threads.
         """
         counts = _fd_counts(self._root)
-        if sum(counts.values()) <= WORTH_FORK or idle_cores() < 2:
+        self._open_fds = sum(counts.values())
+        if self._open_fds <= WORTH_FORK or idle_cores() < 2:
             return
         from sockscope.collect.owner_bpf import may_load  # noqa: PLC0415 (the live view never forks)
         from sockscope.collect.owner_fork import ForkedIterator, SharedScan  # noqa: PLC0415 (likewise)
@@ -146,7 +148,7 @@ class OwnerMap:
     def _iterate(self, ahead: bytes | None, came: Iterable[int]) -> OwnerState | None:
         """Look by the iterator, loaded on the way; None where /proc must do, now or for good."""
         if self._iterator is None:
-            if self._bpf is None and not self._scan.look and sum(_fd_counts().values()) <= WORTH_BPF:
+            if self._bpf is None and not self._scan.look and not self._is_worth_loading():
                 return None
             from sockscope.collect.owner_bpf import open_iterator  # noqa: PLC0415 (ctypes costs 5 ms)
 
@@ -162,6 +164,10 @@ class OwnerMap:
         if self._scan.look:
             self._start_over(None)  # it would only be out of date
         return self._state(self._iterator, "bpf")
+
+    def _is_worth_loading(self) -> bool:
+        counted, self._open_fds = self._open_fds, None
+        return (sum(_fd_counts().values()) if counted is None else counted) > WORTH_BPF
 
     def _take_forked(self) -> OwnerState | None:
         """Take what the child read: the whole look by BPF, or None and some processes' fds for the scan to come."""

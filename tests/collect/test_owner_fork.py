@@ -119,6 +119,16 @@ def test_without_a_child_all_goes_on(targets, monkeypatch: pytest.MonkeyPatch) -
     assert all(inode in state.holders for _, inodes in targets for inode in inodes)
 
 
+def test_open_fds_are_counted_once_where_no_child_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(owners, "idle_cores", lambda: 1)
+    monkeypatch.setattr(owners, "_fd_counts", lambda *_: asked.append(1) or {})
+    found = OwnerMap()
+    found.fork()
+    assert refresh(found).source == "proc"
+    assert len(asked) == 1
+
+
 def test_close_ends_the_child() -> None:
     theirs = children()
     before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208

@@ -127,12 +127,17 @@ def test_bound_sockets_are_asked_for_only_where_there_may_be_some(
         assert row.local.port == one.getsockname()[1], "the first look has it"
         assert row_of(source.snapshot(TCP), one) is row
         assert len(asked) == 2
-    # Other processes here may have such sockets: only that it ends is promised where they have none.
-    for _ in range(3):
-        alone = all(each.local.port is not None for each in source.snapshot(TCP).sockets.values() if each.inode)
-    before = len(asked)
+    # Whatever other processes here hold: no socket is left out by the tables, then.
+    monkeypatch.setattr(source._unlisted, "find", lambda *_, **__: ({}, ()))
     source.snapshot(TCP)
-    assert not alone or source._tables.bound is None or source._tables.bound.sockets or len(asked) <= before + 1
+    source._wants_bound = False
+    asked.clear()
+    bound = tables.bound
+    assert bound is not None
+    monkeypatch.setattr(bound, "sockets", {})
+    for _ in range(16):
+        source.snapshot(TCP)
+    assert len(asked) <= 4, "now and then, not at each look"
 
 
 def test_a_socket_that_is_bound_later_is_seen_by_the_second_look(source: LiveSource) -> None:
@@ -144,7 +149,9 @@ def test_a_socket_that_is_bound_later_is_seen_by_the_second_look(source: LiveSou
         row = row_of(source.snapshot(TCP), one)
         assert row is not None
         assert row.state == "CLOSE"
-        assert row.local.port in (one.getsockname()[1], None)
+        if row.local.port is None:
+            pytest.skip("this kernel does not report bound sockets")
+        assert row.local.port == one.getsockname()[1]
 
 
 def test_the_thread_beside_ends_and_is_not_needed() -> None:

@@ -122,7 +122,12 @@ def test_without_a_child_all_goes_on(targets, monkeypatch: pytest.MonkeyPatch) -
 def test_open_fds_are_counted_once_where_no_child_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(owners, "idle_cores", lambda: 1)
-    monkeypatch.setattr(owners, "_fd_counts", lambda *_: asked.append(1) or {})
+
+    def counts(*_: str) -> dict[int, int]:
+        asked.append(1)
+        return {}
+
+    monkeypatch.setattr(owners, "_fd_counts", counts)
     found = OwnerMap()
     found.fork()
     assert refresh(found).source == "proc"
